@@ -1,0 +1,475 @@
+#include "commit.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* What a lineage remembers of a table, to tell its own commits from others'. */
+struct mh_lineage_table {
+  uint32_t number;
+  uint64_t own_written, others_written;
+  uint64_t own_issued, others_issued;
+};
+
+/* A table this commit writes: its state before, for the lineage, and after. */
+struct touched {
+  uint32_t number;
+  struct mh_table_state before, after;
+};
+
+struct mh_commit {
+  mh_store *store;
+  mh_kv_txn *kv;
+  mh_catalogue *catalogue;
+  uint64_t number, began_ns;
+  bool catalogue_changed;
+  mh_space spare; /* two spaces for each pending table of the changeset, from here */
+  size_t spare_tables;
+  struct mh_log_deltas deltas;
+  uint64_t own_inserts;
+  struct touched *touched;
+  size_t touched_count;
+};
+
+static uint64_t monotonic_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void mh_lineage_free(struct mh_lineage *lineage) {
+  free(lineage->tables);
+  *lineage = (struct mh_lineage){0};
+}
+
+static struct mh_lineage_table *lineage_table(const struct mh_lineage *lineage, uint32_t number) {
+  for (size_t i = 0; i < lineage->table_count; i++)
+    if (lineage->tables[i].number == number) return &lineage->tables[i];
+  return NULL;
+}
+
+/* ---- begin and end ---- */
+
+mh_status mh_commit_begin(mh_store *store, size_t pending_tables, mh_commit **out, struct mh_error *err) {
+  mh_commit *commit = calloc(1, sizeof *commit);
+  if (!commit) return mh_fail_nomem(err);
+  commit->store = store;
+  mh_status status = MH_OK;
+  if (pending_tables) {
+    status = mh_kv_spaces_create(mh_store_kv(store), (uint32_t)(2 * pending_tables), &commit->spare, err);
+    if (!status) commit->spare_tables = pending_tables;
+  }
+  while (!status) {
+    uint64_t stamp;
+    status = mh_kv_begin(mh_store_kv(store), &commit->kv, err);
+    if (status) break;
+    commit->began_ns = monotonic_ns();
+    status = mh_commit_numbers_read(commit->kv, &commit->number, &stamp, err);
+    if (status || (commit->catalogue = mh_store_catalogue(store, stamp))) break;
+    /* Somebody changed the catalogue. Handles cannot be opened inside a write transaction: let go and look first. */
+    mh_kv_end(commit->kv);
+    commit->kv = NULL;
+    mh_kv_txn *snapshot = NULL;
+    mh_catalogue *fresh = NULL;
+    uint64_t number;
+    status = mh_store_snapshot(store, &snapshot, &fresh, &number, err);
+    mh_catalogue_drop(fresh);
+    mh_kv_end(snapshot);
+  }
+  if (status) {
+    mh_commit_abort(commit);
+    return status;
+  }
+  commit->number++;
+  *out = commit;
+  return MH_OK;
+}
+
+/* Gives the spaces back that were made for tables which did not come to be. */
+static mh_status drop_spares(mh_commit *commit, mh_kv_txn *kv, size_t from, struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 2 * from; !status && i < 2 * commit->spare_tables; i++)
+    status = mh_kv_space_drop(kv, commit->spare + (mh_space)i, err);
+  return status;
+}
+
+static void release(mh_commit *commit) {
+  mh_catalogue_drop(commit->catalogue);
+  free(commit->touched);
+  mh_log_deltas_free(&commit->deltas);
+  free(commit);
+}
+
+void mh_commit_abort(mh_commit *commit) {
+  if (!commit) return;
+  mh_kv_end(commit->kv);
+  mh_kv_txn *kv;
+  struct mh_error err; /* of a clean-up: what it could not remove stays empty and unnamed */
+  if (commit->spare_tables && !mh_kv_begin(mh_store_kv(commit->store), &kv, &err)) {
+    if (drop_spares(commit, kv, 0, &err))
+      mh_kv_end(kv);
+    else
+      (void)mh_kv_commit(kv, &err);
+  }
+  release(commit);
+}
+
+/* The commit is durable: what it wrote is the lineage's own, what stood there before tells of the others. */
+static mh_status remember(struct mh_lineage *lineage, const struct touched *touched, struct mh_error *err) {
+  struct mh_lineage_table *table = lineage_table(lineage, touched->number);
+  if (!table) {
+    struct mh_lineage_table *moved = realloc(lineage->tables, (lineage->table_count + 1) * sizeof *moved);
+    if (!moved) return mh_fail_nomem(err);
+    lineage->tables = moved;
+    table = &moved[lineage->table_count++];
+    *table = (struct mh_lineage_table){.number = touched->number};
+  }
+  if (touched->before.written != table->own_written) table->others_written = touched->before.written;
+  table->own_written = touched->after.written;
+  if (touched->before.issued != table->own_issued) table->others_issued = touched->before.issued;
+  table->own_issued = touched->after.issued;
+  return MH_OK;
+}
+
+mh_status mh_commit_finish(mh_commit *commit, struct mh_lineage *lineage, uint64_t *held_ns, struct mh_error *err) {
+  uint8_t value[16];
+  mh_put_u64(value, commit->number);
+  mh_put_u64(value + 8, commit->catalogue_changed ? commit->number : commit->catalogue->stamp);
+  mh_status status =
+      mh_kv_put(commit->kv, MH_SPACE_META, mh_slice_text("commits"), mh_slice(value, sizeof value), err);
+  for (size_t i = 0; !status && i < commit->touched_count; i++)
+    status = mh_table_state_write(commit->kv, commit->touched[i].number, &commit->touched[i].after, err);
+  if (!status) status = mh_log_flush(commit->kv, &commit->deltas, err);
+  if (!status) {
+    status = mh_kv_commit(commit->kv, err);
+    commit->kv = NULL;
+  }
+  if (held_ns) *held_ns = monotonic_ns() - commit->began_ns;
+  if (status) {
+    mh_commit_abort(commit);
+    return status;
+  }
+  for (size_t i = 0; !status && lineage && i < commit->touched_count; i++)
+    status = remember(lineage, &commit->touched[i], err);
+  release(commit);
+  return status;
+}
+
+uint64_t mh_commit_number(const mh_commit *commit) { return commit->number; }
+const mh_catalogue *mh_commit_catalogue(const mh_commit *commit) { return commit->catalogue; }
+mh_kv_txn *mh_commit_kv(mh_commit *commit) { return commit->kv; }
+uint64_t mh_commit_own_inserts(const mh_commit *commit) { return commit->own_inserts; }
+
+mh_status mh_commit_log_counts(mh_commit *commit, const struct mh_watch *watch, struct mh_log_counts *counts,
+                               struct mh_error *err) {
+  return mh_log_counts_now(commit->kv, &commit->deltas, watch->log, counts, err);
+}
+
+/* ---- admission ---- */
+
+/* The first document of a listed batch whose entry in the change log is not what it was. */
+static mh_status first_stale_listed(mh_commit *commit, const struct mh_watch *watch, const mh_changeset *changeset,
+                                    struct mh_key *stale, bool *is_stale, struct mh_error *err) {
+  *is_stale = false;
+  for (size_t i = 0; i < changeset->mark_count && !*is_stale; i++) {
+    uint64_t number;
+    enum mh_log_kind kind;
+    *stale = changeset->marks[i].key;
+    mh_status status = mh_log_entry_read(commit->kv, watch->log, mh_key_slice(stale), &number, &kind, err);
+    if (status) return status;
+    *is_stale = kind != MH_LOG_INSERTED || number > changeset->snapshot_number;
+  }
+  return MH_OK;
+}
+
+struct others {
+  uint32_t number;
+  uint64_t written, issued;
+};
+
+/* The last commits of others to a table, as the lineage sees it. */
+static mh_status others_of(mh_commit *commit, const struct mh_lineage *lineage, uint32_t number,
+                           struct others *others, struct mh_error *err) {
+  struct mh_table_state state;
+  mh_status status = mh_table_state_read(commit->kv, number, &state, err);
+  if (status) return status;
+  const struct mh_lineage_table *own = lineage_table(lineage, number);
+  *others = (struct others){.number = number, .written = state.written, .issued = state.issued};
+  if (own && own->own_written == state.written) others->written = own->others_written;
+  if (own && own->own_issued == state.issued) others->issued = own->others_issued;
+  return MH_OK;
+}
+
+/* How many of the leading documents depend on nothing that others changed since the snapshot. */
+static mh_status undisturbed(mh_commit *commit, const struct mh_lineage *lineage, const mh_changeset *changeset,
+                             size_t documents, size_t *count, struct mh_error *err) {
+  struct others others = {.number = UINT32_MAX};
+  size_t depends_end = documents == 0 ? 0
+                       : changeset->mark_count ? changeset->marks[documents - 1].dependencies_end
+                                               : changeset->depends_count;
+  size_t document = 0;
+  for (size_t i = 0; i < depends_end; i++) {
+    const struct mh_depends *depends = &changeset->depends[i];
+    if (others.number != depends->table_number) {
+      mh_status status = others_of(commit, lineage, depends->table_number, &others, err);
+      if (status) return status;
+    }
+    bool stale = ((depends->kinds & MH_DEPENDS_READ) && others.written > changeset->snapshot_number) ||
+                 ((depends->kinds & MH_DEPENDS_ISSUE) && others.issued > changeset->snapshot_number);
+    while (changeset->mark_count && changeset->marks[document].dependencies_end <= i) document++;
+    if (stale) {
+      *count = document;
+      return MH_OK;
+    }
+  }
+  *count = documents;
+  return MH_OK;
+}
+
+mh_status mh_commit_admit(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
+                          struct mh_range *range, size_t *documents, struct mh_error *err) {
+  size_t all = changeset->mark_count ? changeset->mark_count : !range; /* a batch may have walked over nothing */
+  *documents = 0;
+  if (changeset->catalogue_stamp != commit->catalogue->stamp) {
+    if (range) range->to_end = false;
+    return MH_OK;
+  }
+  size_t count = all;
+  bool stopped = false;
+  const struct mh_watch *watch = range ? mh_catalogue_watch(commit->catalogue, lineage->watch) : NULL;
+  if (watch) {
+    struct mh_key stale;
+    mh_status status = range->listed ? first_stale_listed(commit, watch, changeset, &stale, &stopped, err)
+                                     : mh_log_first_after(commit->kv, watch->log, range, changeset->snapshot_number,
+                                                          &stale, &stopped, err);
+    if (status) return status;
+    while (stopped && count && memcmp(changeset->marks[count - 1].key.bytes, stale.bytes, MH_KEY_BYTES) >= 0) count--;
+  }
+  mh_status status = undisturbed(commit, lineage, changeset, count, documents, err);
+  if (status || !range) return status;
+  if (*documents < all || stopped) {
+    range->to_end = false;
+    if (*documents)
+      range->to = changeset->marks[*documents - 1].key;
+    else
+      range->to = range->from; /* with from_start: the caller looks at *documents first */
+  }
+  return MH_OK;
+}
+
+/* ---- application ---- */
+
+static struct touched *touch(mh_commit *commit, uint32_t number, struct mh_error *err) {
+  for (size_t i = 0; i < commit->touched_count; i++)
+    if (commit->touched[i].number == number) return &commit->touched[i];
+  struct touched *moved = realloc(commit->touched, (commit->touched_count + 1) * sizeof *moved);
+  if (!moved) {
+    mh_fail_nomem(err);
+    return NULL;
+  }
+  commit->touched = moved;
+  struct touched *touched = &moved[commit->touched_count];
+  touched->number = number;
+  if (mh_table_state_read(commit->kv, number, &touched->before, err)) return NULL;
+  touched->after = touched->before;
+  touched->after.written = commit->number;
+  commit->touched_count++;
+  return touched;
+}
+
+/* What one key's versions amount to. */
+static enum mh_log_kind net_kind(const struct mh_node *node, const struct mh_version *version) {
+  if (version->write == MH_WRITE_DELETE) return MH_LOG_DELETED;
+  return mh_node_inserted(node) ? MH_LOG_INSERTED : MH_LOG_REWRITTEN;
+}
+
+static mh_status note(mh_commit *commit, const struct mh_lineage *lineage, const struct mh_table *table,
+                      const struct mh_node *node, const struct mh_version *version, struct mh_error *err) {
+  for (size_t i = 0; i < commit->catalogue->watch_count; i++) {
+    const struct mh_watch *watch = &commit->catalogue->watches[i];
+    if (watch->table_number != table->number) continue;
+    enum mh_log_kind kind = net_kind(node, version);
+    if (watch->number == lineage->watch) { /* what the run wrote itself is not news, but for two things */
+      if (kind == MH_LOG_REWRITTEN) continue;
+      if (kind == MH_LOG_INSERTED) commit->own_inserts++;
+      kind = kind == MH_LOG_INSERTED ? MH_LOG_OWN : MH_LOG_NONE; /* not to be visited; no longer to be visited */
+    }
+    mh_status status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_node_key(node), commit->number, kind, err);
+    if (status) return status;
+  }
+  return MH_OK;
+}
+
+static bool watched(const mh_catalogue *catalogue, uint32_t table_number) {
+  for (size_t i = 0; i < catalogue->watch_count; i++)
+    if (catalogue->watches[i].table_number == table_number) return true;
+  return false;
+}
+
+/* Writes one space's keys in order, by one moving cursor. `table` is set where the space holds its documents. */
+static mh_status apply_space(mh_commit *commit, const struct mh_lineage *lineage, const struct mh_written *written,
+                             mh_space space, const struct mh_table *table, uint32_t sequence, struct mh_error *err) {
+  mh_kv_cursor *cursor = NULL;
+  struct touched *touched = NULL;
+  bool noted = table && watched(commit->catalogue, table->number);
+  mh_status status = mh_kv_cursor_open(commit->kv, space, &cursor, err);
+  for (const struct mh_node *node = written->head->next[0]; !status && node; node = node->next[0]) {
+    const struct mh_version *version = mh_node_version(node, sequence);
+    if (!version) continue;
+    if (table && !touched && !(touched = touch(commit, table->number, err))) {
+      status = err->status;
+      break;
+    }
+    bool deletes = version->write == MH_WRITE_DELETE, found;
+    if (deletes)
+      status = mh_kv_cursor_delete(cursor, mh_node_key(node), &found, err);
+    else
+      status = mh_kv_cursor_put(cursor, mh_node_key(node), version->value, err);
+    if (!table || status) continue;
+    const struct mh_version *oldest = version;
+    while (oldest->older) oldest = oldest->older;
+    if (oldest->write == MH_WRITE_ISSUED) { /* also when it was deleted again: an id is never issued twice */
+      touched->after.issued = commit->number;
+      double time = mh_key_creation_time(mh_node_key(node));
+      if (time > touched->after.last_issued) touched->after.last_issued = time;
+    }
+    if (noted && !(deletes && mh_node_inserted(node))) status = note(commit, lineage, table, node, version, err);
+  }
+  mh_kv_cursor_close(cursor);
+  return status;
+}
+
+/* Whether any key of the space has a version by then. */
+static bool any_written(const struct mh_written *written, uint32_t sequence) {
+  for (const struct mh_node *node = written ? written->head->next[0] : NULL; node; node = node->next[0])
+    if (mh_node_version(node, sequence)) return true;
+  return false;
+}
+
+/* Brings the pending tables into being that got a document; the spaces of the others are given back. */
+static mh_status make_pending(mh_commit *commit, const mh_changeset *changeset, uint32_t sequence,
+                              struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < changeset->pending_count; i++) {
+    const struct mh_table *table = changeset->pending[i];
+    mh_space documents = commit->spare + 2 * (mh_space)i;
+    if (any_written(mh_changeset_written(changeset, table->documents), sequence)) {
+      status = mh_commit_add_table(commit, table->name, table->number, documents, documents + 1, 0, err);
+    } else {
+      status = mh_kv_space_drop(commit->kv, documents, err);
+      if (!status) status = mh_kv_space_drop(commit->kv, documents + 1, err);
+    }
+  }
+  return status ? status : drop_spares(commit, commit->kv, changeset->pending_count, err);
+}
+
+/* The pending table a local space belongs to, and its real space. */
+static const struct mh_table *pending_of(const mh_commit *commit, const mh_changeset *changeset, mh_space *space) {
+  for (size_t i = 0; i < changeset->pending_count; i++) {
+    const struct mh_table *table = changeset->pending[i];
+    if (*space != table->documents && *space != table->ids) continue;
+    bool ids = *space == table->ids;
+    *space = commit->spare + 2 * (mh_space)i + ids;
+    return ids ? NULL : table;
+  }
+  return NULL;
+}
+
+mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
+                          size_t documents, const struct mh_range *range, struct mh_error *err) {
+  uint32_t sequence =
+      changeset->mark_count ? mh_changeset_sequence(changeset, documents) : (uint32_t)changeset->journal_count;
+  mh_status status = make_pending(commit, changeset, sequence, err);
+  for (size_t i = 0; !status && i < changeset->space_count; i++) {
+    const struct mh_written *written = &changeset->spaces[i];
+    mh_space space = written->space;
+    if (!any_written(written, sequence)) continue;
+    const struct mh_table *table = space >= MH_SPACE_LOCAL
+                                       ? pending_of(commit, changeset, &space)
+                                       : mh_catalogue_table_of_documents(commit->catalogue, space);
+    status = apply_space(commit, lineage, written, space, table, sequence, err);
+  }
+  const struct mh_watch *watch = range ? mh_catalogue_watch(commit->catalogue, lineage->watch) : NULL;
+  if (status || !watch) return status;
+  if (!range->listed) return mh_log_consume(commit->kv, &commit->deltas, watch->log, range, err);
+  for (size_t i = 0; !status && i < documents; i++)
+    status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_key_slice(&changeset->marks[i].key),
+                          commit->number, MH_LOG_NONE, err);
+  return status;
+}
+
+/* ---- catalogue ---- */
+
+/* Counts one of the two counters of the "last" record up. */
+static mh_status next_number(mh_commit *commit, size_t offset, uint64_t *number, struct mh_error *err) {
+  uint8_t value[16] = {0};
+  struct mh_slice old;
+  bool found;
+  mh_status status = mh_kv_get(commit->kv, MH_SPACE_META, mh_slice_text("last"), &old, &found, err);
+  if (status) return status;
+  if (found && old.size == sizeof value) memcpy(value, old.data, sizeof value);
+  *number = mh_get_u64(value + offset) + 1;
+  mh_put_u64(value + offset, *number);
+  return mh_kv_put(commit->kv, MH_SPACE_META, mh_slice_text("last"), mh_slice(value, sizeof value), err);
+}
+
+mh_status mh_commit_next_run(mh_commit *commit, uint64_t *number, struct mh_error *err) {
+  return next_number(commit, 0, number, err);
+}
+
+mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
+                              double last_issued, struct mh_error *err) {
+  if (!number)
+    for (number = MH_TABLE_NUMBER_FIRST; mh_catalogue_table_of_number(commit->catalogue, number);) number++;
+  uint8_t value[12];
+  mh_put_u32(value, number);
+  mh_put_u32(value + 4, documents);
+  mh_put_u32(value + 8, ids);
+  mh_status status =
+      mh_kv_put(commit->kv, MH_SPACE_TABLES, mh_slice_text(name), mh_slice(value, sizeof value), err);
+  struct touched *touched = status ? NULL : touch(commit, number, err);
+  if (!touched) return err->status;
+  if (last_issued > touched->after.last_issued) {
+    touched->after.last_issued = last_issued;
+    touched->after.issued = commit->number;
+  }
+  commit->catalogue_changed = true;
+  return MH_OK;
+}
+
+mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err) {
+  if (watched(commit->catalogue, table->number))
+    return mh_fail(err, MH_REFUSED, "a migration of the table %s is not finished; run it to its end first",
+                   table->name);
+  bool found;
+  mh_status status = mh_kv_delete(commit->kv, MH_SPACE_TABLES, mh_slice_text(table->name), &found, err);
+  if (!status) status = mh_kv_space_drop(commit->kv, table->documents, err);
+  if (!status) status = mh_kv_space_drop(commit->kv, table->ids, err);
+  if (!status && !touch(commit, table->number, err)) status = err->status;
+  commit->catalogue_changed = true;
+  return status;
+}
+
+mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,
+                              struct mh_error *err) {
+  mh_status status = next_number(commit, 8, number, err);
+  if (status) return status;
+  uint8_t key[8], value[8];
+  mh_put_u64(key, *number);
+  mh_put_u32(value, table_number);
+  mh_put_u32(value + 4, log);
+  commit->catalogue_changed = true;
+  return mh_kv_put(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), mh_slice(value, sizeof value), err);
+}
+
+mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_error *err) {
+  const struct mh_watch *watch = mh_catalogue_watch(commit->catalogue, number);
+  if (!watch) return MH_OK;
+  uint8_t key[8];
+  mh_put_u64(key, number);
+  bool found;
+  mh_status status = mh_kv_delete(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), &found, err);
+  if (!status) status = mh_kv_space_drop(commit->kv, watch->log, err);
+  mh_log_forget(&commit->deltas, watch->log);
+  commit->catalogue_changed = true;
+  return status;
+}

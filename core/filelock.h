@@ -1,0 +1,24 @@
+/* Locks that the operating system releases when the process dies: one byte of a file each.
+ *
+ * Open file description locks (F_OFD_SETLK, Linux): plain POSIX locks vanish when any descriptor of the file is
+ * closed. Two mh_filelock of one process exclude each other too. */
+#ifndef MH_FILELOCK_H
+#define MH_FILELOCK_H
+
+#include "bytes.h"
+
+typedef struct mh_filelock mh_filelock;
+
+/* Opens (and with `create` makes) the file. Closing releases what is held. */
+mh_status mh_filelock_open(const char *path, bool create, mh_filelock **lock, struct mh_error *err);
+void mh_filelock_close(mh_filelock *lock); /* NULL is allowed */
+
+/* Takes byte `byte`, waiting for it. */
+mh_status mh_filelock_wait(mh_filelock *lock, uint64_t byte, struct mh_error *err);
+/* Takes it if nobody else has it. */
+mh_status mh_filelock_try(mh_filelock *lock, uint64_t byte, bool *taken, struct mh_error *err);
+/* Whether another description holds it; takes nothing. */
+mh_status mh_filelock_test(mh_filelock *lock, uint64_t byte, bool *held, struct mh_error *err);
+void mh_filelock_release(mh_filelock *lock, uint64_t byte);
+
+#endif

@@ -1,0 +1,103 @@
+#include "import.h"
+
+#include "import_hidden.h"
+#include "import_parts.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <time.h>
+
+void mh_importing_note_id(struct mh_importing *importing, struct mh_slice id, uint32_t table_number, bool *spelled,
+                          struct mh_key *key) {
+  struct mh_import_report *report = importing->report;
+  uint32_t number = 0;
+  bool in_format = mh_id_parse(id, &number, key->bytes);
+  *spelled = in_format && number == table_number;
+  if (*spelled) return;
+  if (in_format) {
+    if (report->other_ids++ == 0) report->other_number = number;
+    return;
+  }
+  if (report->foreign_ids++ == 0) memcpy(report->foreign_sample, id.data, id.size); /* at most 400 bytes: table.c */
+}
+
+void mh_importing_progress(const struct mh_importing *importing) {
+  const struct mh_import_options *options = importing->options;
+  const struct mh_import_report *report = importing->report;
+  if (!options->progress) return;
+  struct mh_import_progress progress = {.bytes = mh_source_bytes(importing->source),
+                                        .bytes_total = mh_source_bytes_total(importing->source),
+                                        .documents = report->inserted + report->replaced + report->unchanged};
+  options->progress(options->self, &progress);
+}
+
+mh_status mh_importing_stopped(const struct mh_importing *importing, struct mh_error *err) {
+  const _Atomic bool *stop = importing->options->stop;
+  return stop && atomic_load(stop) ? mh_fail(err, MH_INTERRUPTED, "the import was interrupted") : MH_OK;
+}
+
+/* What is there: *exists, and then the table (which the snapshot's catalogue lends: a copy) and its documents. */
+static mh_status look(mh_store *store, const char *name, bool *exists, struct mh_table *table, uint64_t *documents,
+                      struct mh_error *err) {
+  mh_kv_txn *snapshot = NULL;
+  mh_catalogue *catalogue = NULL;
+  uint64_t number;
+  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
+  if (status) return status;
+  const struct mh_table *found = mh_catalogue_table(catalogue, mh_slice_text(name));
+  *exists = found != NULL;
+  *documents = 0;
+  if (found) {
+    *table = *found;
+    status = mh_kv_count(snapshot, found->documents, documents, err);
+  }
+  mh_catalogue_drop(catalogue);
+  mh_kv_end(snapshot);
+  return status;
+}
+
+static mh_status import(struct mh_importing *importing, struct mh_error *err) {
+  const struct mh_import_options *options = importing->options;
+  struct mh_table table;
+  uint64_t documents;
+  bool exists, found;
+  mh_status status = mh_hidden_sweep(importing->store, err);
+  if (!status) status = look(importing->store, options->table, &exists, &table, &documents, err);
+  if (status) return status;
+  if (options->mode == MH_IMPORT_NEW && documents)
+    return mh_fail(err, MH_REFUSED,
+                   "the table %s is not empty (documents: %" PRIu64 "); --append adds to it, --upsert adds and replaces "
+                   "what has the same _id, --replace empties it first",
+                   options->table, documents);
+  status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
+  if (!status) status = mh_source_next(importing->source, &importing->first, &found, err);
+  if (status) return status;
+  importing->empty = !found;
+  uint8_t internal[MH_KEY_BYTES];
+  if (found && !mh_id_parse(importing->first.id, &importing->first_number, internal)) importing->first_number = 0;
+  if (exists) importing->report->table_number = table.number;
+  bool beside_others = options->mode == MH_IMPORT_UPSERT || (options->mode == MH_IMPORT_APPEND && exists);
+  return beside_others ? mh_import_append(importing, err) : mh_import_bulk(importing, exists ? &table : NULL, err);
+}
+
+mh_status mh_import(mh_store *store, const struct mh_import_options *options, struct mh_import_report *report,
+                    struct mh_error *err) {
+  struct timespec began, ended;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  *report = (struct mh_import_report){0};
+  const char *fault = mh_table_name_fault(mh_slice_text(options->table));
+  if (fault) return mh_fail(err, MH_INVALID, "'%.80s' cannot name a table: %s", options->table, fault);
+  struct mh_import_options filled = *options;
+  if (!filled.sort_memory_bytes) filled.sort_memory_bytes = 64 * 1024 * 1024;
+  if (!filled.batch_bytes) filled.batch_bytes = 4 * 1024 * 1024;
+  struct mh_importing importing = {.store = store, .options = &filled, .report = report};
+  mh_status status = import(&importing, err);
+  if (importing.source) {
+    report->bytes = mh_source_bytes(importing.source);
+    report->forms = *mh_source_forms(importing.source);
+  }
+  mh_source_close(importing.source);
+  clock_gettime(CLOCK_MONOTONIC, &ended);
+  report->seconds = (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
+  return status;
+}

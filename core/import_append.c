@@ -1,0 +1,283 @@
+/* A batch of documents is evaluated into a changeset, and stored as far as no other writer came in between; the rest is
+ * evaluated again. A document at fault ends its batch: those before it are stored first, and its error counts once it is
+ * the first of what is left. */
+#include "import_hidden.h"
+#include "import_parts.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+  BATCH_DOCUMENTS = 2000, /* each may dirty a page of the documents and one of the ids */
+  PATIENCE = 3            /* evaluations of which nothing could be stored, before one happens under the lock */
+};
+
+enum outcome { INSERTED, REPLACED, UNCHANGED };
+
+/* A document that waits to be stored: mh_given, with its bytes at offsets in `bytes`. */
+struct waiting {
+  uint64_t line;
+  double time;
+  size_t id, id_size, fields, fields_size;
+  enum outcome outcome; /* of its last evaluation */
+};
+
+struct append {
+  struct mh_importing *importing;
+  mh_txn *txn;
+  const struct mh_table *table; /* as the transaction sees it */
+  struct mh_lineage lineage;
+  struct mh_given next; /* read, not waiting yet */
+  bool has_next;
+  struct waiting *batch; /* room for BATCH_DOCUMENTS */
+  size_t count;
+  struct mh_buffer bytes, document;
+  uint64_t sequence; /* low half of the next key whose id is given; begins anywhere, to be unlike former imports' */
+};
+
+static struct mh_slice waiting_id(const struct append *append, const struct waiting *waiting) {
+  return mh_slice(append->bytes.data + waiting->id, waiting->id_size);
+}
+
+static struct mh_slice waiting_fields(const struct append *append, const struct waiting *waiting) {
+  return mh_slice(append->bytes.data + waiting->fields, waiting->fields_size);
+}
+
+/* -- Reading a batch --------------------------------------------------------------------------------------------- */
+
+static mh_status wait(struct append *append, struct mh_error *err) {
+  const struct mh_given *given = &append->next;
+  struct waiting *waiting = &append->batch[append->count];
+  *waiting = (struct waiting){.line = given->line, .time = given->time, .id_size = given->id.size,
+                              .fields_size = given->fields.size};
+  waiting->id = append->bytes.size;
+  waiting->fields = waiting->id + given->id.size;
+  if (!mh_buffer_append(&append->bytes, given->id.data, given->id.size) ||
+      !mh_buffer_append(&append->bytes, given->fields.data, given->fields.size))
+    return mh_fail_nomem(err);
+  append->count++;
+  bool spelled;
+  struct mh_key key;
+  if (given->id.size)
+    mh_importing_note_id(append->importing, given->id, append->importing->report->table_number, &spelled, &key);
+  return MH_OK;
+}
+
+static mh_status read_batch(struct append *append, struct mh_error *err) {
+  append->count = append->bytes.size = 0;
+  mh_status status = MH_OK;
+  while (!status && append->has_next && append->count < BATCH_DOCUMENTS &&
+         append->bytes.size < append->importing->options->batch_bytes) {
+    status = wait(append, err);
+    append->has_next = false;
+    if (!status) status = mh_source_next(append->importing->source, &append->next, &append->has_next, err);
+  }
+  return status;
+}
+
+/* -- Evaluating one document ------------------------------------------------------------------------------------- */
+
+static mh_status key_is_free(struct append *append, const struct mh_key *key, bool *is_free, struct mh_error *err) {
+  struct mh_slice value;
+  bool found;
+  mh_status status = mh_txn_get(append->txn, append->table->documents, mh_key_slice(key), &value, &found, err);
+  *is_free = !status && !found;
+  return status;
+}
+
+/* The key of a document with a given id; *spells: it is the one the id spells. */
+static mh_status choose_key(struct append *append, struct mh_slice id, double time, struct mh_key *key, bool *spells,
+                            struct mh_error *err) {
+  uint32_t number;
+  mh_status status = MH_OK;
+  *spells = false;
+  if (mh_id_parse(id, &number, key->bytes) && number == append->table->number &&
+      mh_get_u64(key->bytes) == mh_order_double(time))
+    status = key_is_free(append, key, spells, err);
+  for (bool is_free = *spells; !status && !is_free;) {
+    *key = mh_key_make(time, append->sequence++);
+    status = key_is_free(append, key, &is_free, err);
+  }
+  return status;
+}
+
+static mh_status insert(struct append *append, const struct waiting *waiting, struct mh_error *err) {
+  struct mh_slice id = waiting_id(append, waiting), fields = waiting_fields(append, waiting);
+  char text[MH_ID_TEXT_MAX];
+  struct mh_key key;
+  double time = waiting->time;
+  bool spells = true;
+  mh_status status = time == 0 ? mh_txn_issue_time(append->txn, append->table, &time, err) : MH_OK;
+  if (!status && id.size) {
+    status = choose_key(append, id, time, &key, &spells, err);
+  } else if (!status) {
+    uint64_t low;
+    status = mh_random_u64(&low, err);
+    key = mh_key_make(time, low);
+    id = mh_slice(text, mh_id_format(append->table->number, key.bytes, text));
+  }
+  if (status) return status;
+  enum mh_write write = waiting->time == 0 ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
+  append->document.size = 0;
+  if (!mh_document_compose(id, time, fields, &append->document)) return mh_fail_nomem(err);
+  if (append->document.size > MH_DOCUMENT_BYTES_MAX)
+    return mh_fail(err, MH_INVALID, "the document takes more than 16 MiB; split it into several documents");
+  status = mh_txn_put(append->txn, append->table->documents, write, mh_key_slice(&key),
+                      mh_buffer_slice(&append->document), err);
+  if (status || spells) return status;
+  return mh_txn_put(append->txn, append->table->ids, write, id, mh_key_slice(&key), err);
+}
+
+static mh_status fail_exists(struct mh_slice id, struct mh_error *err) {
+  mh_fail(err, MH_INVALID,
+          "a document with the id \"%.*s\" exists, in the table or earlier in the file; --upsert replaces it", (int)id.size,
+          (const char *)id.data);
+  return mh_error_at(err, "/_id");
+}
+
+static mh_status replace(struct append *append, const struct waiting *waiting, const struct mh_document *document,
+                         bool *changed, struct mh_error *err) {
+  if (waiting->time != 0 && mh_order_double(waiting->time) != mh_get_u64(document->key.bytes)) {
+    char given[32], stored[32];
+    mh_fail(err, MH_INVALID, "%.*s is not %.*s, the creation time of the stored document, which an upsert keeps; leave it out",
+            (int)mh_double_text(waiting->time, given), given,
+            (int)mh_double_text(mh_key_creation_time(mh_key_slice(&document->key)), stored), stored);
+    return mh_error_at(err, "/_creationTime");
+  }
+  return mh_table_replace(append->txn, append->table, document, waiting_fields(append, waiting), changed, err);
+}
+
+static mh_status evaluate_one(struct append *append, struct waiting *waiting, struct mh_error *err) {
+  struct mh_slice id = waiting_id(append, waiting);
+  struct mh_document document;
+  bool found = false, changed;
+  mh_status status = id.size ? mh_table_get(append->txn, append->table, id, &document, &found, err) : MH_OK;
+  if (status) return status;
+  if (!found) {
+    waiting->outcome = INSERTED;
+    return insert(append, waiting, err);
+  }
+  if (append->importing->options->mode == MH_IMPORT_APPEND) return fail_exists(id, err);
+  status = replace(append, waiting, &document, &changed, err);
+  if (!status) waiting->outcome = changed ? REPLACED : UNCHANGED;
+  return status;
+}
+
+/* -- Evaluating and storing a batch ------------------------------------------------------------------------------ */
+
+/* Evaluates the documents from `first` on, up to one at fault. An error only where that is the first. */
+static mh_status evaluate(struct append *append, size_t first, struct mh_error *err) {
+  const char *name = append->importing->options->table;
+  mh_changeset *changeset = mh_txn_changeset(append->txn);
+  append->table = mh_txn_table(append->txn, mh_slice_text(name));
+  if (!append->table) return mh_fail(err, MH_REFUSED, "another process dropped the table %s meanwhile", name);
+  for (size_t i = first; i < append->count; i++) {
+    uint32_t before = mh_txn_savepoint(append->txn);
+    mh_status status = evaluate_one(append, &append->batch[i], err);
+    if (!status) status = mh_changeset_mark(changeset, &(struct mh_key){{0}}, err);
+    if (!status) continue;
+    mh_txn_rollback(append->txn, before);
+    return i > first ? MH_OK : mh_source_error_at(append->importing->source, append->batch[i].line, err);
+  }
+  return MH_OK;
+}
+
+/* Stores documents from `first` on, as many as may be. `locked`: evaluates them under the lock, so nobody disturbs. */
+static mh_status store_some(struct append *append, size_t first, bool locked, size_t *stored, struct mh_error *err) {
+  mh_store *store = append->importing->store;
+  mh_commit *commit = NULL;
+  mh_status status = locked ? mh_commit_begin(store, 0, &commit, err) : MH_OK;
+  if (!status) status = mh_txn_renew(append->txn, NULL, err);
+  if (!status) status = evaluate(append, first, err);
+  if (!status && !locked) status = mh_commit_begin(store, 0, &commit, err);
+  const mh_changeset *changeset = mh_txn_changeset(append->txn);
+  if (!status) status = mh_commit_admit(commit, &append->lineage, changeset, NULL, stored, err);
+  if (!status && *stored) status = mh_commit_apply(commit, &append->lineage, changeset, *stored, NULL, err);
+  if (!status && *stored) return mh_commit_finish(commit, &append->lineage, NULL, err);
+  mh_commit_abort(commit);
+  return status;
+}
+
+static mh_status store_batch(struct append *append, struct mh_error *err) {
+  struct mh_import_report *report = append->importing->report;
+  unsigned in_vain = 0;
+  for (size_t first = 0; first < append->count;) {
+    size_t stored = 0;
+    mh_status status = mh_importing_stopped(append->importing, err);
+    if (!status) status = store_some(append, first, in_vain >= PATIENCE, &stored, err);
+    if (status) return status;
+    in_vain = stored ? 0 : in_vain + 1;
+    for (size_t end = first + stored; first < end; first++) {
+      report->inserted += append->batch[first].outcome == INSERTED;
+      report->replaced += append->batch[first].outcome == REPLACED;
+      report->unchanged += append->batch[first].outcome == UNCHANGED;
+    }
+  }
+  mh_importing_progress(append->importing);
+  return MH_OK;
+}
+
+/* -- All of it --------------------------------------------------------------------------------------------------- */
+
+/* Makes the table where it is absent, and learns its number. */
+static mh_status make_table(struct mh_importing *importing, struct mh_error *err) {
+  const char *name = importing->options->table;
+  struct mh_hidden hidden;
+  mh_commit *commit = NULL;
+  mh_status status = mh_hidden_open(importing->store, importing->first_number, false, &hidden, err);
+  if (status) return status;
+  status = mh_commit_begin(importing->store, 0, &commit, err);
+  if (!status && mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(name)))
+    status = mh_fail(err, MH_REFUSED, "another process made the table %s meanwhile; run the import again", name);
+  if (!status) status = mh_hidden_name(&hidden, commit, name, 0, err);
+  if (!status)
+    status = mh_commit_finish(commit, NULL, NULL, err);
+  else
+    mh_commit_abort(commit);
+  if (status) {
+    mh_hidden_discard(&hidden);
+    return status;
+  }
+  mh_hidden_close(&hidden);
+  importing->report->created = true;
+  importing->report->table_number = hidden.number;
+  return MH_OK;
+}
+
+static mh_status append_all(struct append *append, struct mh_error *err) {
+  mh_status status = mh_txn_begin(append->importing->store, &append->txn, err);
+  if (!status) status = mh_random_u64(&append->sequence, err);
+  while (!status && append->has_next) {
+    struct mh_error read_error;
+    mh_status read = read_batch(append, &read_error);
+    status = store_batch(append, err);
+    if (status || !read) continue;
+    *err = read_error;
+    status = read;
+  }
+  return status;
+}
+
+static mh_status tell_stored(const struct mh_import_report *report, struct mh_error *err) {
+  size_t used = strlen(err->message);
+  snprintf(err->message + used, sizeof err->message - used, "; documents stored before that: %" PRIu64,
+           report->inserted + report->replaced + report->unchanged);
+  return err->status;
+}
+
+mh_status mh_import_append(struct mh_importing *importing, struct mh_error *err) {
+  struct append append = {.importing = importing, .next = importing->first, .has_next = !importing->empty};
+  mh_status status = MH_OK;
+  if (!importing->report->table_number) status = make_table(importing, err);
+  append.batch = malloc(BATCH_DOCUMENTS * sizeof *append.batch);
+  if (!status && !append.batch) status = mh_fail_nomem(err);
+  if (!status) status = append_all(&append, err);
+  mh_txn_end(append.txn);
+  mh_lineage_free(&append.lineage);
+  free(append.batch);
+  mh_buffer_free(&append.bytes);
+  mh_buffer_free(&append.document);
+  return status ? tell_stored(importing->report, err) : MH_OK;
+}

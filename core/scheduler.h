@@ -1,0 +1,44 @@
+/* scheduler: runs a migration to its end: batches sized by time, evaluation beside the commit of the batch before,
+ * resume, stop at a batch boundary. */
+#ifndef MH_SCHEDULER_H
+#define MH_SCHEDULER_H
+
+#include "lock_times.h"
+#include "migration.h"
+
+#include <stdatomic.h>
+
+/* What a run shows while it goes on, and at its end. */
+struct mh_run_progress {
+  const struct mh_run_record *record;
+  double rate;          /* documents a second, lately */
+  const struct mh_lock_times *locks; /* how long the write lock was held, a batch */
+  uint64_t batches, conflicts; /* batches stored; evaluations thrown away because another writer came first */
+};
+
+struct mh_run_options {
+  bool reset;             /* from the beginning, whatever happened before */
+  bool one_batch;         /* stop after one batch (of 100 documents where no size is given) */
+  uint32_t batch_size;    /* overrides the migration's; 0: does not */
+  double lock_budget_ms;  /* 0: 5 ms; what an empty commit costs is added three times */
+  const char *cursor;     /* begin behind this one (from `status --json`); NULL: where it stopped */
+  _Atomic bool *stop;     /* set by a signal handler; looked at between documents. NULL: never */
+  void *self;             /* for the two below */
+  void (*progress)(void *self, const struct mh_run_progress *progress); /* after each commit; may be NULL */
+  void (*output)(void *self, struct mh_slice text); /* what committed documents printed; NULL: dropped */
+};
+
+enum mh_run_outcome {
+  MH_RUN_DONE,         /* success now */
+  MH_RUN_ALREADY_DONE, /* it was; nothing was done */
+  MH_RUN_STOPPED,      /* one_batch: there is more */
+  MH_RUN_HALTED        /* stop was set: resumes next time */
+};
+
+/* Runs it. MH_REFUSED when it runs elsewhere, or its table changed; MH_INVALID for an unknown table (naming the
+ * nearest); MH_SCRIPT, MH_LIMIT ... when a document failed: its batch is not stored, those before it are, and the
+ * record says `failed`, with the document as err->place. `record` is filled in every case it was read. */
+mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
+                 struct mh_run_record *record, enum mh_run_outcome *outcome, struct mh_error *err);
+
+#endif

@@ -1,0 +1,289 @@
+#include "store.h"
+
+#include "nearest.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct mh_store {
+  mh_kv *kv;
+  mh_filelock *locks;
+  pthread_mutex_t mutex; /* guards `catalogue` and `locks` */
+  mh_catalogue *catalogue; /* the newest one whose spaces are all open here; NULL before the first snapshot */
+};
+
+/* ---- catalogue ---- */
+
+mh_catalogue *mh_catalogue_share(mh_catalogue *catalogue) {
+  atomic_fetch_add_explicit(&catalogue->references, 1, memory_order_relaxed);
+  return catalogue;
+}
+
+void mh_catalogue_drop(mh_catalogue *catalogue) {
+  if (!catalogue || atomic_fetch_sub_explicit(&catalogue->references, 1, memory_order_acq_rel) != 1) return;
+  free(catalogue->tables);
+  free(catalogue->watches);
+  free(catalogue);
+}
+
+const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name) {
+  size_t low = 0, high = catalogue->table_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    int order = mh_slice_compare(name, mh_slice_text(catalogue->tables[middle].name));
+    if (order == 0) return &catalogue->tables[middle];
+    if (order < 0)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return NULL;
+}
+
+const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number) {
+  for (size_t i = 0; i < catalogue->table_count; i++)
+    if (catalogue->tables[i].number == number) return &catalogue->tables[i];
+  return NULL;
+}
+
+const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents) {
+  for (size_t i = 0; i < catalogue->table_count; i++)
+    if (catalogue->tables[i].documents == documents) return &catalogue->tables[i];
+  return NULL;
+}
+
+const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number) {
+  for (size_t i = 0; i < catalogue->watch_count; i++)
+    if (catalogue->watches[i].number == number) return &catalogue->watches[i];
+  return NULL;
+}
+
+const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name) {
+  char typed[2 * MH_NAME_MAX];
+  if (name.size >= sizeof typed) return NULL;
+  memcpy(typed, name.data, name.size);
+  typed[name.size] = 0;
+  struct mh_nearest nearest = mh_nearest(typed);
+  for (size_t i = 0; i < catalogue->table_count; i++) mh_nearest_offer(&nearest, catalogue->tables[i].name);
+  return nearest.best;
+}
+
+const char *mh_table_name_fault(struct mh_slice name) {
+  if (name.size == 0) return "it is empty";
+  if (name.size > MH_NAME_MAX) return "it is longer than 64 characters";
+  if (name.data[0] == '_') return "names that start with '_' are the system's";
+  for (size_t i = 0; i < name.size; i++) {
+    uint8_t c = name.data[i];
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (i == 0 && !letter) return "it must start with a letter";
+    if (!letter && c != '_' && !(c >= '0' && c <= '9')) return "it may hold only letters, digits and '_'";
+  }
+  return NULL;
+}
+
+/* ---- reading it ---- */
+
+static mh_status damaged(const char *what, struct mh_error *err) {
+  return mh_fail(err, MH_DAMAGED, "the %s of this store is damaged; restore it from a backup", what);
+}
+
+mh_status mh_commit_numbers_read(mh_kv_txn *txn, uint64_t *number, uint64_t *stamp, struct mh_error *err) {
+  struct mh_slice value;
+  bool found;
+  mh_status status = mh_kv_get(txn, MH_SPACE_META, mh_slice_text("commits"), &value, &found, err);
+  *number = *stamp = 0;
+  if (status || !found) return status; /* a store nobody has committed to */
+  if (value.size != 16) return damaged("commit counter", err);
+  *number = mh_get_u64(value.data);
+  *stamp = mh_get_u64(value.data + 8);
+  return MH_OK;
+}
+
+static mh_status take_table(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
+                            struct mh_error *err) {
+  if (value.size != 12 || mh_table_name_fault(key)) return damaged("catalogue of tables", err);
+  struct mh_table *table = &catalogue->tables[catalogue->table_count++];
+  *table = (struct mh_table){
+      .number = mh_get_u32(value.data), .documents = mh_get_u32(value.data + 4), .ids = mh_get_u32(value.data + 8)};
+  memcpy(table->name, key.data, key.size);
+  return MH_OK;
+}
+
+static mh_status take_watch(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
+                            struct mh_error *err) {
+  if (key.size != 8 || value.size != 8) return damaged("catalogue of watches", err);
+  catalogue->watches[catalogue->watch_count++] = (struct mh_watch){
+      .number = mh_get_u64(key.data), .table_number = mh_get_u32(value.data), .log = mh_get_u32(value.data + 4)};
+  return MH_OK;
+}
+
+static mh_status take_all(mh_kv_txn *txn, mh_space space, uint64_t room, mh_catalogue *catalogue,
+                          mh_status (*take)(mh_catalogue *, struct mh_slice, struct mh_slice, struct mh_error *),
+                          struct mh_error *err) {
+  mh_kv_cursor *cursor = NULL;
+  mh_status status = mh_kv_cursor_open(txn, space, &cursor, err);
+  bool found = true;
+  for (enum mh_kv_motion motion = MH_KV_FIRST; !status && room--; motion = MH_KV_NEXT) {
+    struct mh_slice key, value;
+    status = mh_kv_move(cursor, motion, mh_slice(NULL, 0), &key, &value, &found, err);
+    if (status || !found) break;
+    status = take(catalogue, key, value, err);
+  }
+  mh_kv_cursor_close(cursor);
+  return status;
+}
+
+static mh_status read_catalogue(mh_kv_txn *txn, uint64_t stamp, mh_catalogue **out, struct mh_error *err) {
+  mh_catalogue *catalogue = calloc(1, sizeof *catalogue);
+  if (!catalogue) return mh_fail_nomem(err);
+  catalogue->stamp = stamp;
+  atomic_init(&catalogue->references, 1);
+  uint64_t tables = 0, watches = 0;
+  mh_status status = mh_kv_count(txn, MH_SPACE_TABLES, &tables, err);
+  if (!status) status = mh_kv_count(txn, MH_SPACE_WATCHES, &watches, err);
+  if (!status) {
+    catalogue->tables = calloc(tables + 1, sizeof *catalogue->tables);
+    catalogue->watches = calloc(watches + 1, sizeof *catalogue->watches);
+    if (!catalogue->tables || !catalogue->watches) status = mh_fail_nomem(err);
+  }
+  if (!status) status = take_all(txn, MH_SPACE_TABLES, tables, catalogue, take_table, err);
+  if (!status) status = take_all(txn, MH_SPACE_WATCHES, watches, catalogue, take_watch, err);
+  if (status) {
+    mh_catalogue_drop(catalogue);
+    return status;
+  }
+  *out = catalogue;
+  return MH_OK;
+}
+
+static mh_status open_spaces(mh_kv *kv, const mh_catalogue *catalogue, struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < catalogue->table_count; i++) {
+    status = mh_kv_space_open(kv, catalogue->tables[i].documents, err);
+    if (!status) status = mh_kv_space_open(kv, catalogue->tables[i].ids, err);
+  }
+  for (size_t i = 0; !status && i < catalogue->watch_count; i++)
+    status = mh_kv_space_open(kv, catalogue->watches[i].log, err);
+  return status;
+}
+
+mh_catalogue *mh_store_catalogue(mh_store *store, uint64_t stamp) {
+  pthread_mutex_lock(&store->mutex);
+  mh_catalogue *catalogue = NULL;
+  if (store->catalogue && store->catalogue->stamp == stamp) catalogue = mh_catalogue_share(store->catalogue);
+  pthread_mutex_unlock(&store->mutex);
+  return catalogue;
+}
+
+static void keep(mh_store *store, mh_catalogue *catalogue) {
+  pthread_mutex_lock(&store->mutex);
+  if (!store->catalogue || store->catalogue->stamp < catalogue->stamp) {
+    mh_catalogue_drop(store->catalogue);
+    store->catalogue = mh_catalogue_share(catalogue);
+  }
+  pthread_mutex_unlock(&store->mutex);
+}
+
+mh_status mh_store_snapshot(mh_store *store, mh_kv_txn **snapshot, mh_catalogue **catalogue, uint64_t *number,
+                            struct mh_error *err) {
+  mh_kv_txn *txn = *snapshot;
+  mh_status status = txn ? mh_kv_renew(txn, err) : mh_kv_snapshot(store->kv, &txn, err);
+  for (;;) {
+    uint64_t stamp;
+    if (!status) status = mh_commit_numbers_read(txn, number, &stamp, err);
+    if (status) break;
+    if ((*catalogue = mh_store_catalogue(store, stamp))) break;
+    /* A new catalogue: open what it names, and look again, since a snapshot cannot use a handle younger than itself.
+     * A space that is gone again by then belongs to a catalogue that is no longer the newest. */
+    mh_catalogue *fresh = NULL;
+    status = read_catalogue(txn, stamp, &fresh, err);
+    if (status) break;
+    mh_status opened = open_spaces(store->kv, fresh, err);
+    if (!opened) keep(store, fresh);
+    mh_catalogue_drop(fresh);
+    status = mh_kv_renew(txn, opened ? &(struct mh_error){0} : err);
+    if (opened && !status) {
+      uint64_t now;
+      status = mh_commit_numbers_read(txn, number, &now, &(struct mh_error){0});
+      if (status || now == stamp) status = opened;
+    }
+  }
+  if (status && !*snapshot) {
+    mh_kv_end(txn);
+    txn = NULL;
+  }
+  *snapshot = txn;
+  return status;
+}
+
+/* ---- states of tables ---- */
+
+mh_status mh_table_state_read(mh_kv_txn *txn, uint32_t table_number, struct mh_table_state *state,
+                              struct mh_error *err) {
+  uint8_t key[4];
+  mh_put_u32(key, table_number);
+  struct mh_slice value;
+  bool found;
+  *state = (struct mh_table_state){0};
+  mh_status status = mh_kv_get(txn, MH_SPACE_STATES, mh_slice(key, sizeof key), &value, &found, err);
+  if (status || !found) return status;
+  if (value.size != 24) return damaged("record of a table's commits", err);
+  state->written = mh_get_u64(value.data);
+  state->issued = mh_get_u64(value.data + 8);
+  uint64_t order = mh_get_u64(value.data + 16);
+  if (order) state->last_issued = mh_double_of_order(order);
+  return MH_OK;
+}
+
+mh_status mh_table_state_write(mh_kv_txn *txn, uint32_t table_number, const struct mh_table_state *state,
+                               struct mh_error *err) {
+  uint8_t key[4], value[24];
+  mh_put_u32(key, table_number);
+  mh_put_u64(value, state->written);
+  mh_put_u64(value + 8, state->issued);
+  mh_put_u64(value + 16, state->last_issued > 0 ? mh_order_double(state->last_issued) : 0);
+  return mh_kv_put(txn, MH_SPACE_STATES, mh_slice(key, sizeof key), mh_slice(value, sizeof value), err);
+}
+
+/* ---- open and close ---- */
+
+mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **out, struct mh_error *err) {
+  mh_store *store = calloc(1, sizeof *store);
+  if (!store) return mh_fail_nomem(err);
+  pthread_mutex_init(&store->mutex, NULL);
+  mh_status status = mh_kv_open(directory, mode, &store->kv, err);
+  if (status) {
+    mh_store_close(store);
+    return status;
+  }
+  *out = store;
+  return MH_OK;
+}
+
+void mh_store_close(mh_store *store) {
+  if (!store) return;
+  mh_catalogue_drop(store->catalogue);
+  mh_filelock_close(store->locks);
+  mh_kv_close(store->kv);
+  pthread_mutex_destroy(&store->mutex);
+  free(store);
+}
+
+mh_kv *mh_store_kv(mh_store *store) { return store->kv; }
+
+const char *mh_store_directory(const mh_store *store) { return mh_kv_directory(store->kv); }
+
+mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err) {
+  mh_status status = MH_OK;
+  pthread_mutex_lock(&store->mutex);
+  if (!store->locks) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/mighost.lock", mh_kv_directory(store->kv));
+    status = mh_filelock_open(path, true, &store->locks, err);
+  }
+  *locks = store->locks;
+  pthread_mutex_unlock(&store->mutex);
+  return status;
+}

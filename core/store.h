@@ -1,0 +1,99 @@
+/* store: an open store and its catalogue: which tables there are, who watches them, how commits are numbered.
+ *
+ * Fixed spaces, and what they hold (integers big endian):
+ *
+ *   MH_SPACE_META     "commits"        -> u64 number of the last commit | u64 number of the last that changed the catalogue
+ *                     "last"           -> u64 last run number | u64 last watch number: neither is used again
+ *   MH_SPACE_TABLES   table name       -> u32 table number | u32 space of documents | u32 space of foreign ids
+ *   MH_SPACE_STATES   u32 table number -> u64 last commit that wrote the table | u64 last commit that issued a creation
+ *                                         time in it | u64 order form of the last creation time issued
+ *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log
+ *   MH_SPACE_RUNS     migration name   -> BSON, see migration.h
+ *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it (swept when the lock is free)
+ *
+ *   documents space   16-byte key      -> BSON document                            (id.h, bson.h)
+ *   ids space         foreign id       -> 16-byte key of its document
+ *   change log space  16-byte key      -> u64 commit number | u8 kind              (commit.h)
+ *
+ * Commits are numbered by us, not by the engine, so that a store restored from a copy goes on counting. */
+#ifndef MH_STORE_H
+#define MH_STORE_H
+
+#include "filelock.h"
+#include "id.h"
+#include "kv.h"
+
+enum {
+  MH_SPACE_META, MH_SPACE_TABLES, MH_SPACE_STATES, MH_SPACE_WATCHES, MH_SPACE_RUNS, MH_SPACE_HIDDEN,
+  MH_TABLE_NUMBER_FIRST = 10001, /* Convex: 10,000 are reserved for system tables */
+  MH_NAME_MAX = 64               /* identifiers, in characters (SPEC 2) */
+};
+
+/* A table, as of one catalogue. Immutable; lives as long as the catalogue it was found in. */
+struct mh_table {
+  char name[MH_NAME_MAX + 1];
+  uint32_t number;
+  mh_space documents, ids; /* local to the transaction (MH_SPACE_LOCAL and up) while the table is `pending` */
+  bool pending;            /* made by the transaction at hand, not committed yet */
+};
+
+/* Somebody (a run, later a deploy) who wants every other commit to a table noted in a change log of its own. */
+struct mh_watch {
+  uint64_t number;
+  uint32_t table_number;
+  mh_space log;
+};
+
+/* An immutable picture of the catalogue, shared by reference count. */
+typedef struct mh_catalogue mh_catalogue;
+struct mh_catalogue {
+  uint64_t stamp;            /* number of the commit that made it */
+  struct mh_table *tables;   /* sorted by name */
+  struct mh_watch *watches;  /* sorted by number */
+  size_t table_count, watch_count;
+  _Atomic unsigned references;
+};
+mh_catalogue *mh_catalogue_share(mh_catalogue *catalogue);
+void mh_catalogue_drop(mh_catalogue *catalogue); /* NULL is allowed */
+/* NULL when there is none. */
+const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name);
+const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number);
+const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents);
+const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number);
+/* The known table name most like `name`, for "did you mean"; NULL when none is near. */
+const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name);
+
+/* Whether `name` may name a table or index (Convex's identifiers; SPEC 2). NULL, or the reason. */
+const char *mh_table_name_fault(struct mh_slice name);
+
+typedef struct mh_store mh_store;
+
+/* As mh_kv_open; a store that was just made gets its records. */
+mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **store, struct mh_error *err);
+void mh_store_close(mh_store *store); /* NULL is allowed */
+mh_kv *mh_store_kv(mh_store *store);
+const char *mh_store_directory(const mh_store *store);
+/* The locks beside the store: byte 0 is the turnstile, run number + 1 says that this run is alive. */
+mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err);
+
+/* Begins a snapshot, or renews the one in *snapshot when that is not NULL, whose tables can all be read, with the
+ * catalogue it shows and the number of the last commit in it. The caller ends the one and drops the other. */
+mh_status mh_store_snapshot(mh_store *store, mh_kv_txn **snapshot, mh_catalogue **catalogue, uint64_t *number,
+                            struct mh_error *err);
+
+/* The catalogue with this stamp, shared, if it is the newest this process knows and its spaces are open; else NULL. */
+mh_catalogue *mh_store_catalogue(mh_store *store, uint64_t stamp);
+/* The number of the last commit, and of the last that changed the catalogue; zeros in a store nobody committed to. */
+mh_status mh_commit_numbers_read(mh_kv_txn *txn, uint64_t *number, uint64_t *stamp, struct mh_error *err);
+
+/* What is known of a table's commits; zeros for one that was never written. */
+struct mh_table_state {
+  uint64_t written, issued; /* numbers of the last commit that wrote it; that issued a creation time in it */
+  double last_issued;       /* creation time in ms; 0 for none */
+};
+mh_status mh_table_state_read(mh_kv_txn *txn, uint32_t table_number, struct mh_table_state *state,
+                              struct mh_error *err);
+mh_status mh_table_state_write(mh_kv_txn *txn, uint32_t table_number, const struct mh_table_state *state,
+                               struct mh_error *err);
+
+#endif

@@ -1,0 +1,403 @@
+/* How a document lies in the spaces of its table:
+ *
+ *   documents   key                 -> int32 size | 0x02 "_id" text | 0x01 "_creationTime" double | fields | 0x00
+ *   ids         `_id` text          -> key          only where the text is not mh_id_format(table number, key)
+ *
+ *     key  = order form of _creationTime (8) | random, or an import's sequence (8)
+ *
+ * Example: a document issued in table 10001 has no entry in `ids`, because its `_id` spells its key. One imported as
+ * {"_id": "alice"} has the entry "alice" -> key. So has one imported from Convex: its id is in the format, but the 16
+ * bytes in it are not its key here. */
+#include "table.h"
+
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* -- The stored form ------------------------------------------------------------------------------------------- */
+
+static bool is_named(const struct mh_field *field, const char *name) {
+  return mh_slice_equal(field->name, mh_slice_text(name));
+}
+
+/* What a stored document starts with. */
+struct head {
+  struct mh_slice id;
+  double time;
+  struct mh_slice fields; /* the elements behind it, without the closing zero */
+};
+
+static bool read_head(struct mh_slice bson, struct head *head) {
+  struct mh_bson_reader reader;
+  struct mh_field field;
+  mh_bson_read(&reader, bson);
+  if (!mh_bson_next(&reader, &field) || field.type != MH_STRING || !is_named(&field, "_id")) return false;
+  head->id = mh_field_string(&field);
+  if (!mh_bson_next(&reader, &field) || field.type != MH_DOUBLE || !is_named(&field, "_creationTime")) return false;
+  head->time = mh_field_double(&field);
+  const uint8_t *end = bson.data + bson.size - 1;
+  head->fields = mh_slice(reader.next, (size_t)(end - reader.next));
+  return isfinite(head->time);
+}
+
+static void key_text(struct mh_slice key, char text[2 * MH_KEY_BYTES + 1]) {
+  size_t bytes = key.size < MH_KEY_BYTES ? key.size : MH_KEY_BYTES;
+  for (size_t i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", key.data[i]);
+  text[2 * bytes] = 0;
+}
+
+/* The id where it can be read, else the key. */
+static mh_status fail_damaged(struct mh_slice key, struct mh_slice bson, const char *fault, struct mh_error *err) {
+  struct head head;
+  mh_fail(err, MH_DAMAGED, "the stored document is damaged: %s; restore a backup, or delete the document", fault);
+  if (read_head(bson, &head) && mh_utf8_valid(head.id)) return mh_error_at(err, "%.*s", (int)head.id.size, head.id.data);
+  char text[2 * MH_KEY_BYTES + 1];
+  key_text(key, text);
+  return mh_error_at(err, "key %s", text);
+}
+
+static mh_status at_table(const struct mh_table *table, struct mh_error *err) {
+  char place[sizeof err->place];
+  memcpy(place, err->place, sizeof place);
+  err->place[0] = 0;
+  return mh_error_at(err, "%s/%s", table->name, place);
+}
+
+/* Everything read from the store passes here: from then on it can be read in place without fear. */
+static mh_status take_stored(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
+                             struct mh_document *document, struct mh_error *err) {
+  struct head head;
+  const char *fault = NULL;
+  if (key.size != MH_KEY_BYTES)
+    fault = "its key has the wrong size";
+  else if (!mh_bson_sound(bson))
+    fault = "its bytes are not a document";
+  else if (!read_head(bson, &head))
+    fault = "it does not start with _id and _creationTime";
+  else if (mh_order_double(head.time) != mh_get_u64(key.data))
+    fault = "its _creationTime is not that of its key";
+  if (fault) {
+    fail_damaged(key, bson, fault, err);
+    return at_table(table, err);
+  }
+  memcpy(document->key.bytes, key.data, MH_KEY_BYTES);
+  document->bson = bson;
+  return MH_OK;
+}
+
+mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id, struct mh_error *err) {
+  struct head head;
+  if (!read_head(document->bson, &head))
+    return fail_damaged(mh_key_slice(&document->key), document->bson, "it does not start with _id and _creationTime",
+                        err);
+  *id = head.id;
+  return MH_OK;
+}
+
+/* Whether the id spells the key, so that it needs no entry in the ids space. */
+static bool spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
+  uint32_t number;
+  uint8_t internal[MH_KEY_BYTES];
+  return mh_id_parse(id, &number, internal) && number == table->number && !memcmp(internal, key->bytes, MH_KEY_BYTES);
+}
+
+/* -- Reading --------------------------------------------------------------------------------------------------- */
+
+mh_status mh_table_read(mh_txn *txn, const struct mh_table *table, const struct mh_key *key,
+                        struct mh_document *document, bool *found, struct mh_error *err) {
+  struct mh_slice bson;
+  mh_status status = mh_txn_get(txn, table->documents, mh_key_slice(key), &bson, found, err);
+  if (status || !*found) return status;
+  return take_stored(table, mh_key_slice(key), bson, document, err);
+}
+
+/* The document whose key the id spells, if it is the one that has this id: a given id may spell another's key. */
+static mh_status read_spelled(mh_txn *txn, const struct mh_table *table, struct mh_slice id,
+                              struct mh_document *document, bool *found, struct mh_error *err) {
+  uint32_t number;
+  struct mh_key key;
+  *found = false;
+  if (!mh_id_parse(id, &number, key.bytes) || number != table->number) return MH_OK;
+  mh_status status = mh_table_read(txn, table, &key, document, found, err);
+  if (status || !*found) return status;
+  struct mh_slice stored = {0};
+  status = mh_document_id(document, &stored, err);
+  if (status) return status;
+  *found = mh_slice_equal(stored, id);
+  return MH_OK;
+}
+
+/* The document that has an entry for this id. */
+static mh_status read_entered(mh_txn *txn, const struct mh_table *table, struct mh_slice id,
+                              struct mh_document *document, bool *found, struct mh_error *err) {
+  *found = false;
+  if (id.size == 0 || id.size > MH_FOREIGN_ID_BYTES_MAX) return MH_OK;
+  struct mh_slice value;
+  mh_status status = mh_txn_get(txn, table->ids, id, &value, found, err);
+  if (status || !*found) return status;
+  if (value.size == MH_KEY_BYTES) {
+    struct mh_key key;
+    memcpy(key.bytes, value.data, MH_KEY_BYTES);
+    status = mh_table_read(txn, table, &key, document, found, err);
+    if (status || *found) return status;
+  }
+  mh_fail(err, MH_DAMAGED, "the table knows this id, but not its document; restore a backup");
+  return mh_error_at(err, "%s/%.*s", table->name, (int)id.size, id.data);
+}
+
+mh_status mh_table_get(mh_txn *txn, const struct mh_table *table, struct mh_slice id, struct mh_document *document,
+                       bool *found, struct mh_error *err) {
+  mh_status status = mh_txn_depend(txn, table, MH_DEPENDS_READ, err);
+  if (!status) status = read_spelled(txn, table, id, document, found, err);
+  if (status || *found) return status;
+  return read_entered(txn, table, id, document, found, err);
+}
+
+static mh_status fail_ambiguous(const mh_catalogue *catalogue, const bool *has, struct mh_slice id,
+                                struct mh_error *err) {
+  char names[512] = "";
+  size_t used = 0;
+  for (size_t i = 0; i < catalogue->table_count && used < sizeof names; i++)
+    if (has[i])
+      used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%s\"", used ? ", " : "",
+                               catalogue->tables[i].name);
+  return mh_fail(err, MH_INVALID,
+                 "several tables have a document with the id \"%.*s\": %s; say which is meant by giving the table first",
+                 (int)id.size, id.data, names);
+}
+
+/* Looks in every table. A pending table is left out: what is inserted into it has ids of its number. */
+static mh_status locate_foreign(mh_txn *txn, struct mh_slice id, const struct mh_table **table,
+                                struct mh_document *document, struct mh_error *err) {
+  const mh_catalogue *catalogue = mh_txn_catalogue(txn);
+  bool *has = calloc(catalogue->table_count + 1, sizeof *has);
+  if (!has) return mh_fail_nomem(err);
+  size_t holders = 0;
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < catalogue->table_count; i++) {
+    struct mh_document candidate;
+    status = mh_table_get(txn, &catalogue->tables[i], id, &candidate, &has[i], err);
+    if (status || !has[i]) continue;
+    *table = &catalogue->tables[i];
+    *document = candidate;
+    holders++;
+  }
+  if (!status && holders > 1) status = fail_ambiguous(catalogue, has, id, err);
+  free(has);
+  return status;
+}
+
+mh_status mh_table_locate(mh_txn *txn, struct mh_slice id, const struct mh_table **table, struct mh_document *document,
+                          struct mh_error *err) {
+  uint32_t number;
+  uint8_t internal[MH_KEY_BYTES];
+  *table = NULL;
+  const struct mh_table *named = mh_id_parse(id, &number, internal) ? mh_txn_table_of_number(txn, number) : NULL;
+  if (named) {
+    bool found;
+    mh_status status = mh_table_get(txn, named, id, document, &found, err);
+    if (status) return status;
+    if (found) {
+      *table = named;
+      return MH_OK;
+    }
+  }
+  return locate_foreign(txn, id, table, document, err);
+}
+
+mh_status mh_table_count(mh_txn *txn, const struct mh_table *table, uint64_t *documents, struct mh_error *err) {
+  *documents = 0;
+  return table->pending ? MH_OK : mh_kv_count(mh_txn_snapshot(txn), table->documents, documents, err);
+}
+
+/* -- Writing --------------------------------------------------------------------------------------------------- */
+
+static mh_status fail_too_large(size_t size, struct mh_error *err) {
+  return mh_fail(err, MH_INVALID,
+                 "the document would take %zu bytes, and the limit is 16 MiB (%d); split it into several documents", size,
+                 MH_DOCUMENT_BYTES_MAX);
+}
+
+static mh_status put_document(mh_txn *txn, const struct mh_table *table, enum mh_write write, const struct mh_key *key,
+                              const struct mh_buffer *bson, struct mh_error *err) {
+  if (bson->size > MH_DOCUMENT_BYTES_MAX) return fail_too_large(bson->size, err);
+  return mh_txn_put(txn, table->documents, write, mh_key_slice(key), mh_buffer_slice(bson), err);
+}
+
+mh_status mh_table_insert(mh_txn *txn, const struct mh_table *table, struct mh_slice fields, char id[MH_ID_TEXT_MAX],
+                          size_t *id_size, struct mh_error *err) {
+  double time;
+  uint64_t low;
+  mh_status status = mh_random_u64(&low, err);
+  if (!status) status = mh_txn_issue_time(txn, table, &time, err);
+  if (status) return status;
+  struct mh_key key = mh_key_make(time, low);
+  *id_size = mh_id_format(table->number, key.bytes, id);
+  struct mh_buffer bson = {0};
+  if (mh_document_compose(mh_slice(id, *id_size), time, fields, &bson))
+    status = put_document(txn, table, MH_WRITE_ISSUED, &key, &bson, err);
+  else
+    status = mh_fail_nomem(err);
+  mh_buffer_free(&bson);
+  return status;
+}
+
+mh_status mh_table_patch(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
+                         const struct mh_change *changes, size_t count, bool *changed, struct mh_error *err) {
+  struct mh_buffer bson = {0};
+  mh_status status = mh_bson_patch(document->bson, changes, count, &bson, changed, err);
+  if (!status && *changed) status = put_document(txn, table, MH_WRITE_REPLACE, &document->key, &bson, err);
+  mh_buffer_free(&bson);
+  return status;
+}
+
+mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
+                           struct mh_slice fields, bool *changed, struct mh_error *err) {
+  struct head head;
+  if (!read_head(document->bson, &head))
+    return fail_damaged(mh_key_slice(&document->key), document->bson, "it does not start with _id and _creationTime",
+                        err);
+  struct mh_buffer bson = {0};
+  mh_status status = MH_OK;
+  if (!mh_document_compose(head.id, head.time, fields, &bson)) {
+    status = mh_fail_nomem(err);
+  } else {
+    *changed = !mh_slice_equal(mh_buffer_slice(&bson), document->bson);
+    if (*changed) status = put_document(txn, table, MH_WRITE_REPLACE, &document->key, &bson, err);
+  }
+  mh_buffer_free(&bson);
+  return status;
+}
+
+mh_status mh_table_delete(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
+                          struct mh_error *err) {
+  const struct mh_slice nothing = {0};
+  struct mh_slice id;
+  struct mh_key key = document->key; /* `document` may lie in what the first write below frees */
+  mh_status status = mh_document_id(document, &id, err);
+  if (status) return status;
+  uint32_t before = mh_txn_savepoint(txn);
+  if (!spells_key(table, id, &key)) status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, nothing, err);
+  if (!status) status = mh_txn_put(txn, table->documents, MH_WRITE_DELETE, mh_key_slice(&key), nothing, err);
+  if (status) mh_txn_rollback(txn, before);
+  return status;
+}
+
+/* -- Scanning -------------------------------------------------------------------------------------------------- */
+
+struct mh_scan {
+  const struct mh_table *table;
+  mh_cursor *cursor;
+};
+
+mh_status mh_scan_open(mh_txn *txn, const struct mh_table *table, bool descending, mh_scan **scan,
+                       struct mh_error *err) {
+  mh_status status = mh_txn_depend(txn, table, MH_DEPENDS_READ, err);
+  if (status) return status;
+  mh_scan *made = malloc(sizeof *made);
+  if (!made) return mh_fail_nomem(err);
+  made->table = table;
+  status = mh_cursor_open(txn, table->documents, descending, &made->cursor, err);
+  if (status)
+    free(made);
+  else
+    *scan = made;
+  return status;
+}
+
+void mh_scan_close(mh_scan *scan) {
+  if (!scan) return;
+  mh_cursor_close(scan->cursor);
+  free(scan);
+}
+
+mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found, struct mh_error *err) {
+  struct mh_slice key, bson;
+  mh_status status = mh_cursor_next(scan->cursor, &key, &bson, found, err);
+  if (status || !*found) return status;
+  return take_stored(scan->table, key, bson, document, err);
+}
+
+/* -- System fields of documents that are given ------------------------------------------------------------------- */
+
+/* "got 42 (integer)": the value itself where it is short. */
+static mh_status fail_type(const struct mh_field *field, const char *expected, struct mh_error *err) {
+  static const struct {
+    enum mh_type type;
+    const char *name;
+  } names[] = {{MH_DOUBLE, "float"},   {MH_STRING, "string"},   {MH_OBJECT, "object"}, {MH_ARRAY, "array"},
+               {MH_BYTES, "bytes"},    {MH_BOOLEAN, "boolean"}, {MH_NULL, "null"},     {MH_INT64, "integer"}};
+  const char *name = "unknown";
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (names[i].type == field->type) name = names[i].name;
+  enum { SHOWN_MAX = 60 }; /* characters: a glance, not a dump */
+  struct mh_buffer text = {0};
+  mh_status status = mh_json_write_value(field, MH_JSON_LINES, &text, err);
+  if (!status && (field->type == MH_NULL || text.size > SHOWN_MAX))
+    mh_fail(err, MH_INVALID, "expected %s, got %s%s", expected, field->type == MH_NULL ? "" : "a long ", name);
+  else if (!status)
+    mh_fail(err, MH_INVALID, "expected %s, got %.*s (%s)", expected, (int)text.size, text.data, name);
+  mh_buffer_free(&text);
+  return mh_error_at(err, "/%.*s", (int)field->name.size, field->name.data);
+}
+
+static mh_status fail_field(const char *name, struct mh_error *err, const char *message) {
+  mh_fail(err, MH_INVALID, "%s", message);
+  return mh_error_at(err, "/%s", name);
+}
+
+static mh_status take_id(const struct mh_field *field, struct mh_slice *id, struct mh_error *err) {
+  if (field->type != MH_STRING) return fail_type(field, "string", err);
+  *id = mh_field_string(field);
+  if (id->size == 0) return fail_field("_id", err, "the id is empty; leave `_id` out to have one issued");
+  if (id->size > MH_FOREIGN_ID_BYTES_MAX)
+    return fail_field("_id", err, "the id is longer than 400 bytes, the limit for ids that are kept as they are");
+  if (!mh_utf8_valid(*id)) return fail_field("_id", err, "the id is not valid UTF-8");
+  return MH_OK;
+}
+
+static mh_status take_time(const struct mh_field *field, double *time, struct mh_error *err) {
+  const double limit = 9007199254740992.0; /* 2^53, as in Convex (EXPORT_FORMAT.md 4) */
+  if (field->type == MH_DOUBLE)
+    *time = mh_field_double(field);
+  else if (field->type == MH_INT64) /* up to the limit every integer is a double; one beyond it stays beyond it */
+    *time = (double)mh_field_int64(field);
+  else
+    return fail_type(field, "number (milliseconds since 1970)", err);
+  if (isfinite(*time) && *time > 0 && *time < limit) return MH_OK;
+  return fail_type(field, "milliseconds since 1970, above 0 and below 2^53", err);
+}
+
+mh_status mh_document_take_system_fields(struct mh_slice document, struct mh_slice *id, double *time,
+                                         struct mh_buffer *fields, struct mh_error *err) {
+  *id = mh_slice(NULL, 0);
+  *time = 0;
+  struct mh_bson_reader reader;
+  struct mh_field field;
+  size_t mark;
+  mh_bson_read(&reader, document);
+  bool room = mh_bson_open(fields, &mark);
+  const uint8_t *kept = reader.next, *element = kept; /* the run of other fields since the last system field */
+  for (; room && mh_bson_next(&reader, &field); element = reader.next) {
+    bool is_id = is_named(&field, "_id"), is_time = !is_id && is_named(&field, "_creationTime");
+    if (!is_id && !is_time) continue;
+    mh_status status = is_id ? take_id(&field, id, err) : take_time(&field, time, err);
+    if (status) return status;
+    room = mh_buffer_append(fields, kept, (size_t)(element - kept));
+    kept = reader.next;
+  }
+  if (reader.damaged) return mh_fail(err, MH_INVALID, "the bytes are not a document");
+  room = room && mh_buffer_append(fields, kept, (size_t)(element - kept)) && mh_bson_close(fields, mark);
+  return room ? MH_OK : mh_fail_nomem(err);
+}
+
+bool mh_document_compose(struct mh_slice id, double time, struct mh_slice fields, struct mh_buffer *out) {
+  enum { SIZE_BYTES = 4, END_BYTES = 1 };
+  size_t mark;
+  return mh_bson_open(out, &mark) && mh_bson_add_string(out, mh_slice_text("_id"), id) &&
+         mh_bson_add_double(out, mh_slice_text("_creationTime"), time) &&
+         mh_buffer_append(out, fields.data + SIZE_BYTES, fields.size - SIZE_BYTES - END_BYTES) &&
+         mh_bson_close(out, mark);
+}
