@@ -1,8 +1,8 @@
 #include "base64.h"
 
 bool mh_base64_encode(struct mh_slice bytes, struct mh_buffer *out) {
-  static const char alphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (bytes.size == 0) return true;
   size_t length = (bytes.size + 2) / 3 * 4;
   if (!mh_buffer_reserve(out, length)) return false;
   uint8_t *to = out->data + out->size;

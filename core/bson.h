@@ -90,14 +90,14 @@ bool mh_utf8_valid(struct mh_slice bytes);
  * U+007F and U+0080 to U+009F are control characters too. NULL, or the reason. */
 const char *mh_field_name_fault(struct mh_slice name);
 
-/* Appends "/name" to a JSON pointer (RFC 6901: '~' becomes ~0, '/' ~1; controls and bad UTF-8 become '?'). `size` is that
- * of the array, at least 16; names that do not fit become "/...". */
+/* Appends "/name" to a JSON pointer (RFC 6901: '~' becomes ~0, '/' ~1; controls and bad UTF-8 become '?'). `size` is
+ * that of the array, at least 16; names that do not fit become "/...". */
 void mh_pointer_append(char *pointer, size_t size, struct mh_slice name);
 
 /* Appends values to a buffer. Documents and arrays nest: mh_bson_open() returns where the length goes,
  * mh_bson_close() writes it. Names of array elements are written by the caller ("0", "1": mh_bson_index_name).
- * Every function returns false when memory is gone (or a value is over 2 GiB). Nothing is checked: check the result where
- * it matters, and names beforehand, since one with a zero byte would end there (mh_field_name_fault). */
+ * Every function returns false when memory is gone (or a value is over 2 GiB). Nothing is checked: check the result
+ * where it matters, and names beforehand, since one with a zero byte would end there (mh_field_name_fault). */
 bool mh_bson_open(struct mh_buffer *out, size_t *mark); /* a top-level document */
 bool mh_bson_close(struct mh_buffer *out, size_t mark);
 bool mh_bson_add(struct mh_buffer *out, enum mh_type type, struct mh_slice name); /* type and name; the value follows */
@@ -123,8 +123,8 @@ struct mh_change {
 };
 
 /* Appends `document` with `changes` applied: a changed field keeps its place, new fields follow in the order of
- * `changes`, whose names are distinct. *changed tells whether any byte differs. Damaged input: MH_DAMAGED, and nothing is
- * appended. */
+ * `changes`, whose names are distinct. *changed tells whether any byte differs. Damaged input: MH_DAMAGED, and nothing
+ * is appended. */
 mh_status mh_bson_patch(struct mh_slice document, const struct mh_change *changes, size_t count, struct mh_buffer *out,
                         bool *changed, struct mh_error *err);
 

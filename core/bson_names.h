@@ -16,8 +16,8 @@ struct mh_names {
   uint32_t count;
 };
 
-/* Notes `name`. `before` are the elements before it in its object (sound ones). Whether one of them has that name; beyond
- * MH_NAMES_WALKED always false: the end of the object is the place to call mh_names_repeated(). */
+/* Notes `name`. `before` are the elements before it in its object (sound ones). Whether one of them has that name;
+ * beyond MH_NAMES_WALKED always false: the end of the object is the place to call mh_names_repeated(). */
 bool mh_names_note(struct mh_names *names, struct mh_slice name, struct mh_slice before);
 
 /* Sorts the names of `elements` (sound ones). *name is one that is there twice; data NULL when there is none. */

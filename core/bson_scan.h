@@ -5,7 +5,7 @@
 #include "bson.h"
 #include "utf8.h"
 
-/* A walk lasts as long as the chain of its loads; calls, and fields kept in memory, would lengthen it by a third. */
+/* A walk lasts as long as the chain of its loads; calls, and fields kept in memory, lengthen it. */
 #define MH_IN_PLACE static inline __attribute__((always_inline))
 
 static inline int32_t mh_bson_int32(const uint8_t *at) {

@@ -1,7 +1,5 @@
 #include "bson_scan.h"
 
-#include <stdlib.h>
-
 bool mh_bson_open(struct mh_buffer *out, size_t *mark) {
   static const uint8_t length_to_come[4] = {0};
   *mark = out->size;

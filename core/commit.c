@@ -376,8 +376,9 @@ static const struct mh_table *pending_of(const mh_commit *commit, const mh_chang
 
 mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
                           size_t documents, const struct mh_range *range, struct mh_error *err) {
-  uint32_t sequence =
-      changeset->mark_count ? mh_changeset_sequence(changeset, documents) : (uint32_t)changeset->journal_count;
+  uint32_t sequence = documents == 0             ? 0
+                      : changeset->mark_count == 0 ? (uint32_t)changeset->journal_count
+                                                   : mh_changeset_sequence(changeset, documents);
   mh_status status = make_pending(commit, changeset, sequence, err);
   for (size_t i = 0; !status && i < changeset->space_count; i++) {
     const struct mh_written *written = &changeset->spaces[i];

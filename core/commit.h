@@ -34,7 +34,7 @@ mh_kv_txn *mh_commit_kv(mh_commit *commit);
  * 1 or 0. */
 mh_status mh_commit_admit(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
                           struct mh_range *range, size_t *documents, struct mh_error *err);
-/* Stores the first `documents` (without marks: all), updates states and change logs, and removes the lineage's own
+/* Stores the first `documents` (of a changeset without marks: 1 is all of it), updates states and change logs, and removes the lineage's own
  * entries in `range` (may be NULL). */
 mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
                           size_t documents, const struct mh_range *range, struct mh_error *err);

@@ -20,8 +20,8 @@ struct mh_export_options {
   void *progress_self;
 };
 
-/* *documents: how many were written. MH_INVALID for an unknown table (naming the nearest); MH_DAMAGED with the document;
- * what `write` returns. */
+/* *documents: how many were written. MH_INVALID for an unknown table (naming the nearest); MH_DAMAGED naming the
+ * document; what `write` returns. */
 mh_status mh_export(mh_store *store, const struct mh_export_options *options, uint64_t *documents,
                     struct mh_error *err);
 

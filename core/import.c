@@ -66,8 +66,8 @@ static mh_status import(struct mh_importing *importing, struct mh_error *err) {
   if (status) return status;
   if (options->mode == MH_IMPORT_NEW && documents)
     return mh_fail(err, MH_REFUSED,
-                   "the table %s is not empty (documents: %" PRIu64 "); --append adds to it, --upsert adds and replaces "
-                   "what has the same _id, --replace empties it first",
+                   "the table %s is not empty (documents: %" PRIu64 "); --append adds to it, --upsert adds and "
+                   "replaces what has the same _id, --replace empties it first",
                    options->table, documents);
   status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
   if (!status) status = mh_source_next(importing->source, &importing->first, &found, err);

@@ -4,11 +4,11 @@
  *   NEW       absent or empty    filled, all or nothing
  *   REPLACE   any                its contents become the file's, all or nothing; it keeps its number
  *   APPEND    any                every document is new: an `_id` that exists is an error
- *   UPSERT    any                a document whose `_id` exists replaces it (and keeps its _creationTime); others are new
+ *   UPSERT    any                a document whose `_id` exists replaces that one, which keeps its _creationTime
  *
  * NEW, REPLACE, and APPEND where the table is absent, fill a hidden table and name it in one commit: whatever goes
- * wrong, a kill included, leaves the table as it was. APPEND and UPSERT into a table store a batch at a time beside other
- * writers, as Convex does; when they fail, the documents before the fault are stored, and the error says how many.
+ * wrong, a kill included, leaves the table as it was. APPEND into a table, and UPSERT, store a batch at a time beside
+ * other writers, as Convex does: when they fail, the documents before the fault are stored; the error says how many.
  *
  * A document keeps its `_id` and `_creationTime`; what is missing is issued. */
 #ifndef MH_IMPORT_H

@@ -1,6 +1,6 @@
 /* A batch of documents is evaluated into a changeset, and stored as far as no other writer came in between; the rest is
- * evaluated again. A document at fault ends its batch: those before it are stored first, and its error counts once it is
- * the first of what is left. */
+ * evaluated again. A document at fault ends its batch: those before it are stored first, and its error counts once it
+ * is the first of what is left. */
 #include "import_hidden.h"
 #include "import_parts.h"
 #include "table.h"
@@ -132,8 +132,8 @@ static mh_status insert(struct append *append, const struct waiting *waiting, st
 
 static mh_status fail_exists(struct mh_slice id, struct mh_error *err) {
   mh_fail(err, MH_INVALID,
-          "a document with the id \"%.*s\" exists, in the table or earlier in the file; --upsert replaces it", (int)id.size,
-          (const char *)id.data);
+          "a document with the id \"%.*s\" exists, in the table or earlier in the file; --upsert replaces it",
+          (int)id.size, (const char *)id.data);
   return mh_error_at(err, "/_id");
 }
 
@@ -141,9 +141,11 @@ static mh_status replace(struct append *append, const struct waiting *waiting, c
                          bool *changed, struct mh_error *err) {
   if (waiting->time != 0 && mh_order_double(waiting->time) != mh_get_u64(document->key.bytes)) {
     char given[32], stored[32];
-    mh_fail(err, MH_INVALID, "%.*s is not %.*s, the creation time of the stored document, which an upsert keeps; leave it out",
-            (int)mh_double_text(waiting->time, given), given,
-            (int)mh_double_text(mh_key_creation_time(mh_key_slice(&document->key)), stored), stored);
+    int given_size = (int)mh_double_text(waiting->time, given);
+    int stored_size = (int)mh_double_text(mh_key_creation_time(mh_key_slice(&document->key)), stored);
+    mh_fail(err, MH_INVALID,
+            "%.*s is not %.*s, the creation time of the stored document, which an upsert keeps; leave it out",
+            given_size, given, stored_size, stored);
     return mh_error_at(err, "/_creationTime");
   }
   return mh_table_replace(append->txn, append->table, document, waiting_fields(append, waiting), changed, err);

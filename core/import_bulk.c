@@ -8,8 +8,9 @@
  *                                                    appended to the hidden ids
  *   end of file                                   -> one commit names the table
  *
- * Keys that rise fill pages to the brim, in one pass; keys in random order (a Convex export is sorted by id) would rewrite
- * most of the table with each batch. Where a key falls within the first batch already, all documents are `late`. */
+ * Keys that rise fill pages to the brim, in one pass; keys in random order (a Convex export is sorted by id) would
+ * rewrite most of the table with each batch. Where a key falls within the first batch already, all documents are
+ * `late`. */
 #include "import_hidden.h"
 #include "import_parts.h"
 #include "sorter.h"
@@ -278,13 +279,14 @@ static mh_status store_id(struct bulk *bulk, struct writing *writing, struct mh_
   struct mh_buffer *before = &bulk->previous;
   uint64_t line = mh_get_u64(entry.data);
   if (before->size && mh_slice_equal(mh_slice(before->data + 8, before->size - 8), id)) {
-    mh_fail(err, MH_INVALID, "the id \"%.*s\" stands on line %" PRIu64 " too; an _id is unique in its table", (int)id.size,
-            (const char *)id.data, mh_get_u64(before->data));
+    mh_fail(err, MH_INVALID, "the id \"%.*s\" stands on line %" PRIu64 " too; an _id is unique in its table",
+            (int)id.size, (const char *)id.data, mh_get_u64(before->data));
     mh_error_at(err, "/_id");
     return mh_source_error_at(bulk->importing->source, line, err);
   }
   before->size = 0;
-  if (!mh_buffer_append(before, entry.data, 8) || !mh_buffer_append(before, id.data, id.size)) return mh_fail_nomem(err);
+  if (!mh_buffer_append(before, entry.data, 8) || !mh_buffer_append(before, id.data, id.size))
+    return mh_fail_nomem(err);
   bool spells = entry.data[8 + MH_KEY_BYTES];
   return spells ? MH_OK : mh_kv_append(writing->cursor, id, mh_slice(entry.data + 8, MH_KEY_BYTES), err);
 }
@@ -311,14 +313,14 @@ static mh_status store_late(struct bulk *bulk, struct writing *writing, struct m
 static mh_status check_unchanged(mh_commit *commit, const struct mh_importing *importing, const struct mh_table *before,
                                  const struct mh_table *now, struct mh_error *err) {
   const char *name = importing->options->table;
-  if (!before != !now || (now && now->documents != before->documents))
+  if (!before != !now || (now && now->number != before->number))
     return mh_fail(err, MH_REFUSED,
-                   "another process made, replaced or dropped the table %s meanwhile; nothing was imported, run it again",
-                   name);
+                   "another process made or dropped the table %s meanwhile; nothing was imported, run it again", name);
   uint64_t documents = 0;
   mh_status status = now ? mh_kv_count(mh_commit_kv(commit), now->documents, &documents, err) : MH_OK;
   if (!status && documents && importing->options->mode != MH_IMPORT_REPLACE)
-    return mh_fail(err, MH_REFUSED, "another process put documents into the table %s meanwhile; nothing was imported", name);
+    return mh_fail(err, MH_REFUSED,
+                   "another process put documents into the table %s meanwhile; nothing was imported", name);
   return status;
 }
 

@@ -1,6 +1,7 @@
-/* import_hidden: a table in the making. Nobody sees it until it is named; if its process dies, the next import sweeps it.
+/* import_hidden: a table in the making. Nobody sees it until it is named; if its process dies, the next import sweeps
+ * it.
  *
- *   MH_SPACE_HIDDEN   u32 space -> u64 lock byte | u32 table number that is kept for it; one entry for each of its spaces
+ *   MH_SPACE_HIDDEN   u32 space -> u64 lock byte | u32 table number kept for it     an entry for each of its two spaces
  *
  *               open                        name
  *   (nothing) ---------> hidden, lock held -------> a table like any other, lock released

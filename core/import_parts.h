@@ -1,5 +1,5 @@
-/* import_parts: what import.c (which way), import_bulk.c (all or nothing) and import_append.c (a batch at a time) share;
- * no other file includes it. */
+/* import_parts: what import.c (which way), import_bulk.c (all or nothing) and import_append.c (a batch at a time)
+ * share; no other file includes it. */
 #ifndef MH_IMPORT_PARTS_H
 #define MH_IMPORT_PARTS_H
 
@@ -24,8 +24,8 @@ void mh_importing_note_id(struct mh_importing *importing, struct mh_slice id, ui
 void mh_importing_progress(const struct mh_importing *importing);
 mh_status mh_importing_stopped(const struct mh_importing *importing, struct mh_error *err);
 
-/* Fills a hidden table and names it. `before` is the table as it was found, NULL where it was absent: if it is another one
- * by the end (or, NEW, no longer empty), MH_REFUSED. */
+/* Fills a hidden table and names it. `before` is the table as it was found, NULL where it was absent: if it is another
+ * one by the end (or, NEW, no longer empty), MH_REFUSED. */
 mh_status mh_import_bulk(struct mh_importing *importing, const struct mh_table *before, struct mh_error *err);
 /* APPEND and UPSERT, beside other writers. Makes the table where it is absent. */
 mh_status mh_import_append(struct mh_importing *importing, struct mh_error *err);

@@ -56,7 +56,8 @@ mh_status mh_source_open(int fd, const char *name, const _Atomic bool *stop, mh_
   source->capacity = TEXT_BYTES;
   source->line = 1;
   off_t from = lseek(fd, 0, SEEK_CUR);
-  if (S_ISREG(about.st_mode) && from >= 0 && from < about.st_size) source->bytes_total = (uint64_t)(about.st_size - from);
+  if (S_ISREG(about.st_mode) && from >= 0 && from < about.st_size)
+    source->bytes_total = (uint64_t)(about.st_size - from);
   *out = source;
   return MH_OK;
 }
@@ -186,7 +187,8 @@ static mh_status step_to_document(mh_source *source, bool *found, struct mh_erro
   *found = byte != END_OF_INPUT;
   if (!*found) return MH_OK;
   if (source->layout == BEHIND_ARRAY)
-    return fail_here(source, err, "expected nothing behind the array; a file is one array, or documents without brackets");
+    return fail_here(source, err,
+                     "expected nothing behind the array; a file is one array, or documents without brackets");
   if (byte == 0)
     return fail_here(source, err, "a NUL byte where a document should begin; the file is damaged, or not UTF-8 text");
   if (byte == ',' && source->layout == IN_SEQUENCE)

@@ -30,17 +30,17 @@ enum mh_json_end {
   MH_JSON_MORE   /* the text ends inside it: give more, or at end of input it is truncated */
 };
 
-/* Reads one JSON object at the start of `text` (leading white space allowed), appends it to `out` as a BSON document and
- * sets *used to the bytes consumed. With *end = MH_JSON_MORE nothing was appended, and *used is the white space at the
- * start, which need not be given again. `forms` may be NULL; only a whole object adds to it.
- * MH_INVALID: place is the JSON-pointer path ("/settings/theme"; empty at the top), *used the offset of the fault (of the
- * object's end for a duplicate key among more than 64), nothing was appended. A document over 16 MiB is refused; so is a
- * text that has not ended after 128 MiB. */
+/* Reads one JSON object at the start of `text` (leading white space allowed), appends it to `out` as a BSON document
+ * and sets *used to the bytes consumed. With *end = MH_JSON_MORE nothing was appended, and *used is the white space at
+ * the start, which need not be given again. `forms` may be NULL; only a whole object adds to it.
+ * MH_INVALID: place is the JSON-pointer path ("/settings/theme"; empty at the top), *used the offset of the fault (of
+ * the object's end for a duplicate key among more than 64), nothing was appended. A document over 16 MiB is refused; so
+ * is a text that has not ended after 128 MiB. */
 mh_status mh_json_read(struct mh_slice text, struct mh_buffer *out, enum mh_json_end *end, size_t *used,
                        struct mh_json_forms *forms, struct mh_error *err);
 
 /* The same for any JSON value, appended as the element `name` of a document being written: for json.decode and
- * arguments. All of `text` must be the value (white space around it is allowed). It is depth 1, and paths begin at it. */
+ * arguments. All of `text` must be the value, with white space around it or not. It is depth 1; paths begin at it. */
 mh_status mh_json_read_value(struct mh_slice text, struct mh_slice name, struct mh_buffer *out, struct mh_error *err);
 
 enum mh_json_style {
@@ -51,15 +51,16 @@ enum mh_json_style {
 
 /* Appends the text of a document (no newline). MH_DAMAGED, with the path and nothing appended, for bytes that are no
  * document, strings that are not UTF-8 and depth over 64. */
-mh_status mh_json_write(struct mh_slice document, enum mh_json_style style, struct mh_buffer *out, struct mh_error *err);
+mh_status mh_json_write(struct mh_slice document, enum mh_json_style style, struct mh_buffer *out,
+                        struct mh_error *err);
 /* The text of one value. */
 mh_status mh_json_write_value(const struct mh_field *field, enum mh_json_style style, struct mh_buffer *out,
                               struct mh_error *err);
-/* A JSON string with its quotes; escapes as serde_json writes them (EXPORT_FORMAT.md 2). Invalid UTF-8 becomes U+FFFD. */
+/* A JSON string with its quotes; escapes as serde_json writes them (EXPORT_FORMAT.md 2). Bad UTF-8 becomes U+FFFD. */
 bool mh_json_write_string(struct mh_slice text, struct mh_buffer *out);
 
 /* The shortest text that reads back as the same double, always with '.' or 'e' ("1.0", "1e21", "-0.0", "5e-324"),
- * laid out as Convex does (EXPORT_FORMAT.md 2); NaN, Infinity and -Infinity by name. At least 32 bytes; returns length. */
+ * laid out as Convex does (EXPORT_FORMAT.md 2); NaN, Infinity and -Infinity by name. Returns the length. */
 size_t mh_double_text(double value, char text[32]);
 
 /* The decimal text of an integer, without a closing zero; returns its length. */

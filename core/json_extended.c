@@ -166,6 +166,12 @@ static bool read_date_integer(reader *in, int64_t *ms) {
   return true;
 }
 
+static bool expect(reader *in, char byte, const char *expected) {
+  if (mh_json_peek(in) != byte) return mh_json_expected(in, expected);
+  in->next++;
+  return true;
+}
+
 /* A name within a form, and its colon. */
 static bool expect_name(reader *in, const char *form, const char *name) {
   size_t start = in->out->size;
@@ -176,15 +182,7 @@ static bool expect_name(reader *in, const char *form, const char *name) {
     return mh_json_fault(in, "expected %s in %s, got %.*s", name, form, shown(text), (const char *)text.data);
   }
   in->out->size = start;
-  if (mh_json_peek(in) != ':') return mh_json_expected(in, "':' after a field name");
-  in->next++;
-  return true;
-}
-
-static bool expect(reader *in, char byte, const char *expected) {
-  if (mh_json_peek(in) != byte) return mh_json_expected(in, expected);
-  in->next++;
-  return true;
+  return expect(in, ':', "':' after a field name");
 }
 
 static bool read_date(reader *in, size_t element) {
@@ -193,7 +191,8 @@ static bool read_date(reader *in, size_t element) {
   if (byte == '{') {
     in->next++;
     if (!expect_name(in, "$date", "$numberLong") ||
-        !read_integer_text(in, "$numberLong", INT64_MIN, INT64_MAX, &ms) || !expect(in, '}', "'}' after $numberLong in $date")) {
+        !read_integer_text(in, "$numberLong", INT64_MIN, INT64_MAX, &ms) ||
+        !expect(in, '}', "'}' after $numberLong in $date")) {
       return false;
     }
   } else if (byte == '-' || (byte >= '0' && byte <= '9')) {
@@ -294,14 +293,12 @@ bool mh_json_read_form(reader *in, struct mh_slice name, size_t element) {
   const struct form *form = form_of(name);
   if (!form) {
     return mh_json_fault(in, "%.*s is not one of the extended JSON forms understood here ($oid, $date, $numberInt, "
-                             "$numberLong, $numberDouble, $numberDecimal, $binary, $bytes, $integer, $float): convert it "
-                             "to a plain value first, or rename the field", shown(name), (const char *)name.data);
+                             "$numberLong, $numberDouble, $numberDecimal, $binary, $bytes, $integer, $float): convert "
+                             "it to a plain value first, or rename the field", shown(name), (const char *)name.data);
   }
-  if (mh_json_peek(in) != ':') return mh_json_expected(in, "':' after a field name");
-  in->next++;
+  if (!expect(in, ':', "':' after a field name")) return false;
   if (!form->read(in, element)) return false;
-  if (mh_json_peek(in) != '}') return mh_json_expected(in, "'}' (a form like {\"$oid\": ...} stands alone in its object)");
-  in->next++;
+  if (!expect(in, '}', "'}' (a form like {\"$oid\": ...} stands alone in its object)")) return false;
   size_t kind = (size_t)(form - forms);
   if (in->met[kind]++ == 0 && in->forms && in->forms->form[kind].count == 0) {
     mh_json_path(in, in->forms->form[kind].path, sizeof in->forms->form[kind].path);

@@ -293,11 +293,10 @@ static bool check_name(struct mh_json_reader *reader, struct mh_slice name) {
   const char *reason = mh_field_name_fault(name);
   if (!reason) return true;
   bool dollar = name.size > 0 && name.data[0] == '$';
-  return mh_json_fault(reader, "%s%s", reason,
-                       dollar ? ": only the extended JSON forms $oid, $date, $numberInt, $numberLong, $numberDouble, "
-                                "$numberDecimal, $binary, $bytes, $integer and $float are understood, each alone in its "
-                                "object"
-                              : "");
+  static const char forms[] = ": only the extended JSON forms $oid, $date, $numberInt, $numberLong, $numberDouble, "
+                              "$numberDecimal, $binary, $bytes, $integer and $float are understood, each alone in its "
+                              "object";
+  return mh_json_fault(reader, "%s%s", reason, dollar ? forms : "");
 }
 
 /* The colon and the value behind a name that has been read. */
@@ -314,9 +313,8 @@ static struct mh_slice elements_between(const struct mh_json_reader *reader, siz
 }
 
 static bool check_all_names(struct mh_json_reader *reader, const struct mh_names *names, size_t first) {
-  struct mh_slice repeated;
-  mh_status status = mh_names_repeated(names, elements_between(reader, first, reader->out->size), &repeated, reader->err);
-  if (status) return false;
+  struct mh_slice repeated, elements = elements_between(reader, first, reader->out->size);
+  if (mh_names_repeated(names, elements, &repeated, reader->err)) return false;
   if (!repeated.data) return true;
   reader->element[reader->depth++] = (size_t)(repeated.data - 1 - reader->out->data);
   return mh_json_fault(reader, "duplicate key");
@@ -359,7 +357,7 @@ static bool read_object(struct mh_json_reader *reader, size_t element) {
 }
 
 static bool add_index(struct mh_json_reader *reader, size_t element, uint32_t index) {
-  char name[12];
+  char name[12] = "";
   struct mh_slice digits = mh_bson_index_name(index, name);
   if (!mh_json_room(reader, 1 + sizeof name)) return false;
   reader->out->data[reader->out->size] = 0;

@@ -1,10 +1,10 @@
 /* The embedded engine: transactions over LMDB. Beside it: kv_lmdb_open.c (making and opening a store), kv_lmdb_spaces.c
  * (named databases), kv_lmdb_cursor.c, kv_lmdb_file.c (data.mdb as bytes). A process opens a store once.
  *
- * 1. The turnstile. LMDB's writer mutex is not fair: a committer that comes back at once gets it again and again. Every
- *    writer first waits for byte 0 of mighost.lock, then for LMDB's mutex, then releases the byte. Whoever waits for the
- *    byte is woken when a transaction begins, so has it by the time that one ends and its writer comes back. Threads
- *    of a process queue for the byte by ticket.
+ * 1. The turnstile. LMDB's writer mutex is not fair: a committer that comes back at once gets it again and again.
+ *    Every writer first waits for byte 0 of mighost.lock, then for LMDB's mutex, then releases the byte. Whoever waits
+ *    for the byte is woken when a transaction begins, so has it by the time that one ends and its writer comes back.
+ *    Threads of a process queue for the byte by ticket.
  * 2. The map is reserved large (1 TiB where there is room) and not moved while a transaction of this process lives:
  *    LMDB would let us, and every slice would point into nothing. Only another program with a larger map can make the
  *    file outgrow ours; the next begin or renew notices, and adopts it if no other transaction lives.

@@ -196,7 +196,7 @@ static mh_status check_format(mh_kv *kv, MDB_txn *txn, bool *vacant, struct mh_e
                  kv->directory);
 }
 
-/* Opens the fixed spaces within `txn`, which mh_kv_end or mh_kv_commit then only has to forget. */
+/* Opens the fixed spaces, or makes them and the format record, and commits: *txn is NULL once LMDB has freed it. */
 static mh_status publish_fixed(mh_kv *kv, MDB_txn **txn, bool create, struct mh_error *err) {
   MDB_dbi dbis[MH_SPACES_FIXED];
   mh_status status = mh_lmdb_spaces_open(kv, *txn, 0, MH_SPACES_FIXED, create, dbis, err);

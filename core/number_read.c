@@ -56,8 +56,8 @@ static bool read_exactly(const struct parts *parts, double *value) {
   return true;
 }
 
-/* Up to 19 digits, as many of them behind the point: one division in 128 bits. Its 63 or 64 bits, with a last one set for
- * a remainder, are rounded once when they become a double. */
+/* Up to 19 digits, as many of them behind the point: one division in 128 bits. Its 63 or 64 bits, with a last one set
+ * for a remainder, are rounded once when they become a double. */
 static bool read_fraction(const struct parts *parts, double *value) {
   if (parts->count > 19 || parts->digits == 0 || parts->exponent < -19 || parts->exponent >= 0) return false;
   uint64_t power = 1;

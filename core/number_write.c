@@ -134,8 +134,8 @@ static size_t lay_out(const struct decimal *decimal, char *text) {
 }
 
 size_t mh_double_text(double value, char text[32]) {
-  const char *name = __builtin_isnan(value) ? "NaN" : !__builtin_isinf(value) ? NULL : value > 0 ? "Infinity" : "-Infinity";
-  if (name) {
+  if (!__builtin_isfinite(value)) {
+    const char *name = __builtin_isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
     memcpy(text, name, strlen(name));
     return strlen(name);
   }

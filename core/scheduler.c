@@ -10,7 +10,8 @@
 enum {
   ONE_BATCH_DOCUMENTS = 100,  /* Convex's default batch */
   EMPTY_PREFIXES_MAX = 3,     /* then one document is evaluated under the lock, so that progress is certain */
-  LATE_ROUNDS_MAX = 3         /* then the late ones are taken under the lock, so that a run ends under inserts */
+  LATE_ROUNDS_MAX = 3,        /* then the late ones are taken under the lock, so that a run ends under inserts, */
+  ENDS_MISSED_MAX = 3         /* and so is what is left of a table that others append to as fast as it is walked */
 };
 static const double LOCK_BUDGET_MS = 5;
 
@@ -28,7 +29,7 @@ struct run {
   struct mh_batch in_flight;
   struct mh_pacing pacing;
   uint64_t one_batch_left; /* documents of the one batch that are still to be stored */
-  unsigned empty_prefixes, late_rounds;
+  unsigned empty_prefixes, late_rounds, ends_missed;
   uint64_t batches, conflicts;
   struct mh_lock_times locks_held;
   double rate, rate_ms;
@@ -235,12 +236,14 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
     mh_lock_times_add(&run->locks_held, stored->held_ns);
     run->empty_prefixes = 0;
     run->one_batch_left -= documents < run->one_batch_left ? documents : run->one_batch_left;
-    mh_pacing_held(&run->pacing, documents, (double)stored->held_ns, batch->full);
   }
   if (stored->result.disturbed) {
     run->conflicts++;
-    if (!documents) run->empty_prefixes++;
+    run->empty_prefixes += !documents;
+    run->ends_missed += batch->range.to_end;
     mh_pacing_conflict(&run->pacing);
+  } else {
+    mh_pacing_held(&run->pacing, documents, (double)stored->held_ns, batch->full);
   }
   report(run, stored, batch->changes);
   if (!stored->result.failed) return MH_OK;
@@ -271,7 +274,8 @@ static struct mh_batch_task task_from_record(const struct run *run) {
 /* Evaluates and stores while holding the lock: nobody can come between, so what is evaluated is stored. */
 static mh_status step_under_lock(struct run *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
-  if (!task.late) task.limit = 1;
+  if (run->empty_prefixes >= EMPTY_PREFIXES_MAX && !task.late) task.limit = 1;
+  task.unbounded = false;
   task.stop = NULL;
   size_t pending_tables = 0;
   for (;;) {
@@ -291,7 +295,7 @@ static mh_status step_under_lock(struct run *run, struct mh_error *err) {
     }
     struct mh_stored stored;
     mh_store_batch(commit, &run->lineage, &batch, run->record, &stored);
-    run->empty_prefixes = run->late_rounds = 0;
+    run->empty_prefixes = run->late_rounds = run->ends_missed = 0;
     return learn(run, &batch, &stored, err);
   }
 }
@@ -373,7 +377,8 @@ static mh_status late_round(struct run *run, struct mh_error *err) {
 static mh_status loop(struct run *run, struct mh_error *err) {
   mh_status status = MH_OK;
   while (!status && !ended(run)) {
-    if (run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX)
+    if (run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX ||
+        run->ends_missed >= ENDS_MISSED_MAX)
       status = step_under_lock(run, err);
     else if (run->record->at_end)
       status = late_round(run, err);

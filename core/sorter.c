@@ -295,7 +295,9 @@ static void sift_down(mh_sorter *sorter, size_t at) {
 
 static mh_status begin_merge(mh_sorter *sorter, struct mh_error *err) {
   size_t share = sorter->memory_bytes / sorter->run_count;
-  sorter->window_bytes = share < WINDOW_BYTES_MIN ? WINDOW_BYTES_MIN : share > WINDOW_BYTES_MAX ? WINDOW_BYTES_MAX : share;
+  if (share < WINDOW_BYTES_MIN) share = WINDOW_BYTES_MIN;
+  if (share > WINDOW_BYTES_MAX) share = WINDOW_BYTES_MAX;
+  sorter->window_bytes = share;
   sorter->windows = malloc(sorter->window_bytes * sorter->run_count);
   sorter->heap = malloc(sorter->run_count * sizeof *sorter->heap);
   if (!sorter->windows || !sorter->heap) return mh_fail_nomem(err);

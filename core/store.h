@@ -9,7 +9,8 @@
  *                                         time in it | u64 order form of the last creation time issued
  *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log
  *   MH_SPACE_RUNS     migration name   -> BSON, see migration.h
- *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it (swept when the lock is free)
+ *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it | u32 number the table is to get
+ *                                         (swept when the lock is free: the import died)
  *
  *   documents space   16-byte key      -> BSON document                            (id.h, bson.h)
  *   ids space         foreign id       -> 16-byte key of its document

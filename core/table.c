@@ -42,27 +42,26 @@ static bool read_head(struct mh_slice bson, struct head *head) {
   return isfinite(head->time);
 }
 
+static const char NO_HEAD[] = "it does not start with _id and _creationTime";
+
 static void key_text(struct mh_slice key, char text[2 * MH_KEY_BYTES + 1]) {
   size_t bytes = key.size < MH_KEY_BYTES ? key.size : MH_KEY_BYTES;
   for (size_t i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", key.data[i]);
   text[2 * bytes] = 0;
 }
 
-/* The id where it can be read, else the key. */
-static mh_status fail_damaged(struct mh_slice key, struct mh_slice bson, const char *fault, struct mh_error *err) {
+/* The place is "users/<id>", or "users/key <key>" where the id cannot be read; without the table where that is not
+ * known (NULL). */
+static mh_status fail_damaged(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
+                              const char *fault, struct mh_error *err) {
   struct head head;
-  mh_fail(err, MH_DAMAGED, "the stored document is damaged: %s; restore a backup, or delete the document", fault);
-  if (read_head(bson, &head) && mh_utf8_valid(head.id)) return mh_error_at(err, "%.*s", (int)head.id.size, head.id.data);
   char text[2 * MH_KEY_BYTES + 1];
+  const char *name = table ? table->name : "", *slash = table ? "/" : "";
+  mh_fail(err, MH_DAMAGED, "the stored document is damaged: %s; restore a backup, or delete the document", fault);
+  if (read_head(bson, &head) && mh_utf8_valid(head.id))
+    return mh_error_at(err, "%s%s%.*s", name, slash, (int)head.id.size, (const char *)head.id.data);
   key_text(key, text);
-  return mh_error_at(err, "key %s", text);
-}
-
-static mh_status at_table(const struct mh_table *table, struct mh_error *err) {
-  char place[sizeof err->place];
-  memcpy(place, err->place, sizeof place);
-  err->place[0] = 0;
-  return mh_error_at(err, "%s/%s", table->name, place);
+  return mh_error_at(err, "%s%skey %s", name, slash, text);
 }
 
 /* Everything read from the store passes here: from then on it can be read in place without fear. */
@@ -75,13 +74,10 @@ static mh_status take_stored(const struct mh_table *table, struct mh_slice key, 
   else if (!mh_bson_sound(bson))
     fault = "its bytes are not a document";
   else if (!read_head(bson, &head))
-    fault = "it does not start with _id and _creationTime";
+    fault = NO_HEAD;
   else if (mh_order_double(head.time) != mh_get_u64(key.data))
     fault = "its _creationTime is not that of its key";
-  if (fault) {
-    fail_damaged(key, bson, fault, err);
-    return at_table(table, err);
-  }
+  if (fault) return fail_damaged(table, key, bson, fault, err);
   memcpy(document->key.bytes, key.data, MH_KEY_BYTES);
   document->bson = bson;
   return MH_OK;
@@ -90,8 +86,7 @@ static mh_status take_stored(const struct mh_table *table, struct mh_slice key, 
 mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id, struct mh_error *err) {
   struct head head;
   if (!read_head(document->bson, &head))
-    return fail_damaged(mh_key_slice(&document->key), document->bson, "it does not start with _id and _creationTime",
-                        err);
+    return fail_damaged(NULL, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
   *id = head.id;
   return MH_OK;
 }
@@ -144,7 +139,7 @@ static mh_status read_entered(mh_txn *txn, const struct mh_table *table, struct 
     if (status || *found) return status;
   }
   mh_fail(err, MH_DAMAGED, "the table knows this id, but not its document; restore a backup");
-  return mh_error_at(err, "%s/%.*s", table->name, (int)id.size, id.data);
+  return mh_error_at(err, "%s/%.*s", table->name, (int)id.size, (const char *)id.data);
 }
 
 mh_status mh_table_get(mh_txn *txn, const struct mh_table *table, struct mh_slice id, struct mh_document *document,
@@ -164,8 +159,8 @@ static mh_status fail_ambiguous(const mh_catalogue *catalogue, const bool *has, 
       used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%s\"", used ? ", " : "",
                                catalogue->tables[i].name);
   return mh_fail(err, MH_INVALID,
-                 "several tables have a document with the id \"%.*s\": %s; say which is meant by giving the table first",
-                 (int)id.size, id.data, names);
+                 "several tables have a document with the id \"%.*s\": %s; give the table first to say which is meant",
+                 (int)id.size, (const char *)id.data, names);
 }
 
 /* Looks in every table. A pending table is left out: what is inserted into it has ids of its number. */
@@ -216,8 +211,8 @@ mh_status mh_table_count(mh_txn *txn, const struct mh_table *table, uint64_t *do
 
 static mh_status fail_too_large(size_t size, struct mh_error *err) {
   return mh_fail(err, MH_INVALID,
-                 "the document would take %zu bytes, and the limit is 16 MiB (%d); split it into several documents", size,
-                 MH_DOCUMENT_BYTES_MAX);
+                 "the document would take %zu bytes, and the limit is 16 MiB (%d); split it into several documents",
+                 size, MH_DOCUMENT_BYTES_MAX);
 }
 
 static mh_status put_document(mh_txn *txn, const struct mh_table *table, enum mh_write write, const struct mh_key *key,
@@ -257,8 +252,7 @@ mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const stru
                            struct mh_slice fields, bool *changed, struct mh_error *err) {
   struct head head;
   if (!read_head(document->bson, &head))
-    return fail_damaged(mh_key_slice(&document->key), document->bson, "it does not start with _id and _creationTime",
-                        err);
+    return fail_damaged(table, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
   struct mh_buffer bson = {0};
   mh_status status = MH_OK;
   if (!mh_document_compose(head.id, head.time, fields, &bson)) {
@@ -340,7 +334,7 @@ static mh_status fail_type(const struct mh_field *field, const char *expected, s
   else if (!status)
     mh_fail(err, MH_INVALID, "expected %s, got %.*s (%s)", expected, (int)text.size, text.data, name);
   mh_buffer_free(&text);
-  return mh_error_at(err, "/%.*s", (int)field->name.size, field->name.data);
+  return mh_error_at(err, "/%.*s", (int)field->name.size, (const char *)field->name.data);
 }
 
 static mh_status fail_field(const char *name, struct mh_error *err, const char *message) {

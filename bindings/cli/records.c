@@ -1,0 +1,96 @@
+#include "records.h"
+#include "figures.h"
+#include "../../core/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
+  struct mh_buffer quoted = {0};
+  bool ok = mh_json_write_string(mh_slice_text(text), &quoted) && mh_buffer_append(&quoted, "", 1) &&
+            cJSON_AddRawToObject(object, key, (const char *)quoted.data);
+  mh_buffer_free(&quoted);
+  return ok;
+}
+
+static bool add_text_or_null(cJSON *object, const char *key, const char *text) {
+  return *text ? mh_json_add_text(object, key, text) : cJSON_AddNullToObject(object, key) != NULL;
+}
+
+static bool add_number_or_null(cJSON *object, const char *key, double number) {
+  return (number > 0 ? cJSON_AddNumberToObject(object, key, number) : cJSON_AddNullToObject(object, key)) != NULL;
+}
+
+static bool fill(cJSON *object, const struct mh_run_record *record) {
+  char cursor[33];
+  mh_run_cursor_text(record, cursor);
+  return mh_json_add_text(object, "name", record->name) &&
+         mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
+         cJSON_AddBoolToObject(object, "isDone", record->state == MH_RUN_SUCCESS) &&
+         add_text_or_null(object, "cursor", cursor) &&
+         cJSON_AddNumberToObject(object, "processed", (double)record->processed) &&
+         cJSON_AddNumberToObject(object, "changed", (double)record->changed) &&
+         cJSON_AddNumberToObject(object, "total", (double)record->total) &&
+         add_number_or_null(object, "latestStart", record->latest_start) &&
+         add_number_or_null(object, "latestEnd", record->latest_end) &&
+         add_text_or_null(object, "error", record->error) &&
+         add_number_or_null(object, "batchSize", record->batch_size) && cJSON_AddArrayToObject(object, "next") &&
+         add_text_or_null(object, "script", record->script) &&
+         add_text_or_null(object, "scriptHash", record->script_hash) &&
+         cJSON_AddNumberToObject(object, "rate", record->rate);
+}
+
+cJSON *mh_record_json(const struct mh_run_record *record) {
+  cJSON *object = cJSON_CreateObject();
+  if (object && fill(object, record)) return object;
+  cJSON_Delete(object);
+  return NULL;
+}
+
+bool mh_record_unfinished(const struct mh_run_record *record) {
+  return record->name[0] && record->state != MH_RUN_SUCCESS && record->state != MH_RUN_IN_PROGRESS;
+}
+
+void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {
+  mh_figure processed, total;
+  uint64_t most = record->processed > record->total ? record->processed : record->total;
+  snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(most, total));
+}
+
+void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
+                     char document[MH_DOCUMENT_PLACE_BYTES]) {
+  document[0] = 0;
+  if (record->error_id[0])
+    snprintf(document, MH_DOCUMENT_PLACE_BYTES, "%s/%s", record->table, record->error_id);
+  size_t length = strlen(document);
+  const char *place = record->error_place; /* it may begin with the document */
+  if (strncmp(place, document, length) == 0) place += length + strspn(place + length, ": ");
+  mh_fail(fault, MH_SCRIPT, "%s", record->error);
+  if (*place) mh_error_at(fault, "%s", place);
+  if (document[0] && !strstr(place, ".lua")) mh_error_at(fault, "%s", record->script);
+}
+
+mh_status mh_json_print(cJSON *json, struct mh_error *err) {
+  char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+  cJSON_Delete(json);
+  if (!text) return mh_fail_nomem(err);
+  puts(text);
+  free(text);
+  return MH_OK;
+}
+
+/* ---- commands to type ---- */
+
+bool mh_command_word(struct mh_buffer *command, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
+  if (*word && !word[strspn(word, plain)])
+    return mh_buffer_append_text(command, " ") && mh_buffer_append_text(command, word);
+  bool ok = mh_buffer_append_text(command, " '");
+  for (; ok && *word; word++) ok = mh_buffer_append_text(command, *word == '\'' ? "'\\''" : (char[]){*word, 0});
+  return ok && mh_buffer_append_text(command, "'");
+}
+
+bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command) {
+  return mh_buffer_append_text(command, "mighost") &&
+         (!cli->db_given || (mh_command_word(command, "--db") && mh_command_word(command, cli->db)));
+}

@@ -1,0 +1,35 @@
+/* records: what is stored about migrations, as JSON and as the commands that go on with them. */
+#ifndef MH_RECORDS_H
+#define MH_RECORDS_H
+
+#include "cli.h"
+#include "../../core/migration.h"
+
+#include <cjson/cJSON.h>
+
+/* The object that `status --json` and `run --json` print; NULL when memory is gone. */
+cJSON *mh_record_json(const struct mh_run_record *record);
+
+/* Whether it began and did not end: run again, it resumes. */
+bool mh_record_unfinished(const struct mh_run_record *record);
+
+/* How far it came, in documents: "40,000 of 100,000". */
+void mh_record_extent(const struct mh_run_record *record, char *text, size_t size);
+
+/* The error of a failed one: its place is a script's line, and a path where there is one: "scripts/a.lua:5: /theme".
+ * `document` gets the document that was being migrated, "users/jd7..."; empty when it was none. */
+enum { MH_DOCUMENT_PLACE_BYTES = MH_NAME_MAX + 1 + MH_FOREIGN_ID_BYTES_MAX + 1 };
+void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
+                     char document[MH_DOCUMENT_PLACE_BYTES]);
+
+/* Prints `json` on one line to standard output and deletes it. NULL (memory is gone) is MH_NOMEM. */
+mh_status mh_json_print(cJSON *json, struct mh_error *err);
+/* Adds a text, in which bytes that are not UTF-8 become U+FFFD. False when memory is gone. */
+bool mh_json_add_text(cJSON *object, const char *key, const char *text);
+
+/* Appends one word of a command line as a shell reads it, after a space. */
+bool mh_command_word(struct mh_buffer *command, const char *word);
+/* Begins a command we tell the user to type: "mighost", with --db where it was given. */
+bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
+
+#endif

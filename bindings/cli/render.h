@@ -1,0 +1,45 @@
+/* render: text for a person: errors, colour, columns. What comes from documents and scripts is shown with its control
+ * characters escaped, so that it cannot drive the terminal. */
+#ifndef MH_RENDER_H
+#define MH_RENDER_H
+
+#include "cli.h"
+#include "figures.h"
+
+#include <stdio.h>
+
+enum mh_style { MH_STYLE_BOLD, MH_STYLE_DIM, MH_STYLE_RED, MH_STYLE_GREEN, MH_STYLE_YELLOW };
+
+/* Writes `text`, escaping control characters other than newline and tab. */
+void mh_print_plain(FILE *out, const char *text);
+/* The same in a style, where `color` says so. */
+void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text);
+
+/* "place: message", or "mighost: message" where there is no place, on standard error. */
+void mh_print_error(const struct mh_cli *cli, const struct mh_error *err);
+/* "mighost: ..." on standard error, for what is worth knowing and no error; nothing with -q. */
+void mh_print_notice(const struct mh_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Rows in aligned columns. Measure every row, then print the titles and every row:
+ *   struct mh_grid grid = mh_grid(columns, 3);
+ *   for (...) mh_grid_measure(&grid, cells);
+ *   mh_grid_titles(&grid, stdout, cli->color_out);
+ *   for (...) mh_grid_row(&grid, stdout, cells); */
+enum { MH_GRID_COLUMNS = 10, MH_CELL_BYTES = 576 /* holds a migration's name, 512 bytes */ };
+typedef char mh_cell[MH_CELL_BYTES];
+
+struct mh_column {
+  const char *title;
+  bool right; /* figures line up at their last digit */
+};
+struct mh_grid {
+  const struct mh_column *columns;
+  size_t count;
+  size_t widths[MH_GRID_COLUMNS];
+};
+struct mh_grid mh_grid(const struct mh_column *columns, size_t count);
+void mh_grid_measure(struct mh_grid *grid, mh_cell *cells);
+void mh_grid_titles(const struct mh_grid *grid, FILE *out, bool color);
+void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells);
+
+#endif

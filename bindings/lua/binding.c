@@ -1,0 +1,83 @@
+#include "binding.h"
+
+#include "../../core/nearest.h"
+#include "state.h"
+
+int mh_lua_binding_raise(lua_State *L, const char *call, struct mh_error *err) {
+  mh_error_at(err, "%s", call);
+  return mh_lua_raise(L, err);
+}
+
+int mh_lua_binding_fail(lua_State *L, const char *call, const char *format, ...) {
+  char message[sizeof((struct mh_error *)0)->message];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  struct mh_error err;
+  mh_fail(&err, MH_INVALID, "%s", message);
+  return mh_lua_binding_raise(L, call, &err);
+}
+
+const char *mh_lua_type_name(lua_State *L, int index) {
+  if (luaL_getmetafield(L, index, "__name") == LUA_TNIL) return luaL_typename(L, index);
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : luaL_typename(L, index);
+  lua_pop(L, 1); /* the metatable keeps it */
+  return name;
+}
+
+struct mh_slice mh_lua_text_argument(lua_State *L, const char *call, int index, const char *what) {
+  if (lua_type(L, index) != LUA_TSTRING)
+    mh_lua_binding_fail(L, call, "expected a string as the %s, got %s", what,
+                        lua_isnone(L, index) ? "nothing" : mh_lua_type_name(L, index));
+  struct mh_slice text;
+  text.data = (const uint8_t *)lua_tolstring(L, index, &text.size);
+  return text;
+}
+
+const char *mh_lua_suggestion(const char *name, const char *const *known, char text[MH_LUA_SUGGESTION_BYTES]) {
+  struct mh_nearest nearest = mh_nearest(name);
+  for (const char *const *each = known; *each; each++) mh_nearest_offer(&nearest, *each);
+  if (nearest.best) {
+    snprintf(text, MH_LUA_SUGGESTION_BYTES, "did you mean \"%.200s\"?", nearest.best);
+    return text;
+  }
+  size_t used = (size_t)snprintf(text, MH_LUA_SUGGESTION_BYTES, "there is ");
+  for (const char *const *each = known; *each && used < MH_LUA_SUGGESTION_BYTES; each++)
+    used += (size_t)snprintf(text + used, MH_LUA_SUGGESTION_BYTES - used, "%s%s", each == known ? "" : ", ", *each);
+  return text;
+}
+
+enum { METHODS_MAX = 31 };
+
+/* __index(methods, key), upvalues: the type's name, its methods. Reached by what is not among them. [-0,+0,v] */
+static int unknown_method(lua_State *L) {
+  const char *type = lua_tostring(L, lua_upvalueindex(1));
+  const luaL_Reg *methods = lua_touserdata(L, lua_upvalueindex(2));
+  const char *names[METHODS_MAX + 1];
+  size_t count = 0;
+  for (; methods[count].name && count < METHODS_MAX; count++) names[count] = methods[count].name;
+  names[count] = NULL;
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return mh_lua_binding_fail(L, type, "its methods have names; this is a %s", mh_lua_type_name(L, 2));
+  char text[MH_LUA_SUGGESTION_BYTES];
+  const char *name = lua_tostring(L, 2);
+  return mh_lua_binding_fail(L, type, "there is no method \"%.100s\"; %s", name, mh_lua_suggestion(name, names, text));
+}
+
+void mh_lua_binding_type(lua_State *L, const char *type, const luaL_Reg *methods, void *upvalue) {
+  luaL_newmetatable(L, type); /* sets __name */
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_newtable(L);
+  lua_pushlightuserdata(L, upvalue);
+  luaL_setfuncs(L, methods, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, type);
+  lua_pushlightuserdata(L, (void *)methods);
+  lua_pushcclosure(L, unknown_method, 2);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,61 @@
+/* db: ctx.db, by which a script reads and writes documents (SPEC 4), and what it knows of the evaluation it serves.
+ *
+ * 1. A call that fails has changed nothing, so a script may catch it and go on.
+ * 2. ctx.db lives as long as its batch, a query as long as the evaluation of the document that made it. Both say so
+ *    politely when they are used later.
+ * 3. Whatever must be closed is listed in struct mh_lua_db, since Lua may jump over any frame that holds it. */
+#ifndef MH_LUA_DB_H
+#define MH_LUA_DB_H
+
+#include "../../core/table.h"
+#include "document.h"
+#include "state.h"
+
+/* The document being migrated. */
+struct mh_lua_subject {
+  const struct mh_table *table;
+  struct mh_key key;
+  struct mh_slice id;
+  struct mh_buffer given; /* its bytes when the evaluation began: a copy, since a write ends those of the transaction */
+  bool written;           /* since then: what it is now has to be read */
+};
+
+struct mh_lua_db {
+  mh_lua_encoder *encoder;
+  mh_lua_documents *documents; /* those that are read by ctx.db */
+  struct mh_buffer bson;       /* of the document being inserted or replaced */
+  mh_txn *txn;
+  const void *handle;          /* the batch's ctx.db, a userdata: an older one is not equal to it */
+  bool evaluating;
+  uint64_t evaluation;         /* number of the evaluation at hand */
+  struct mh_lua_subject subject;
+  mh_scan **scans;             /* opened by queries of this evaluation; NULL for those that were closed since */
+  size_t scan_count, scan_room;
+};
+
+/* [-0,+0,m] Prepares a state for it. `db` was all zero; its memory is the caller's, and does not move. */
+void mh_lua_db_open(lua_State *L, struct mh_lua_db *db);
+/* After the state is gone. */
+void mh_lua_db_close(struct mh_lua_db *db);
+
+/* [-0,+1,m] A new ctx.db, from here on the only one that works. */
+void mh_lua_db_push(lua_State *L, struct mh_lua_db *db);
+
+/* What lies between these is one evaluation. */
+mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, const struct mh_document *document,
+                          struct mh_error *err);
+void mh_lua_db_end(struct mh_lua_db *db);
+
+/* The document being migrated as it is now; not found when the evaluation has deleted it. */
+mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *document, bool *found, struct mh_error *err);
+/* Patches it: `document` is what was just read. */
+mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document *document,
+                                  const struct mh_lua_patch *patch, struct mh_error *err);
+
+/* For query.c. */
+/* [-0,+1,me] A query of the table of that name. */
+int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table);
+/* [-0,+0,m] */
+void mh_lua_query_open(lua_State *L, struct mh_lua_db *db);
+
+#endif

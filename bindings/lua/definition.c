@@ -1,0 +1,127 @@
+#include "definition.h"
+
+#include "../../core/bson.h"
+#include "../../core/migration.h"
+#include "binding.h"
+#include "document.h"
+
+static const char type_name[] = "migration", call[] = "migrations.define";
+
+/* What define takes, and what SPEC 5 has for it beside that. */
+static const char *const known_keys[] = {"table", "migrateOne", "batchSize", "name", "customRange", "parallelize",
+                                         "onError", "catchUp", "verify", NULL};
+enum { SUPPORTED_KEYS = 4 };
+
+const char *mh_lua_migration_name_fault(struct mh_slice name) {
+  if (name.size == 0) return "it is empty";
+  if (name.size > MH_LUA_MIGRATION_NAME_BYTES_MAX) return "it is longer than 400 bytes";
+  if (!mh_utf8_valid(name)) return "it is not valid UTF-8";
+  for (size_t i = 0; i < name.size; i++)
+    if (name.data[i] < 0x20 || name.data[i] == 0x7f) return "it holds control characters";
+  return NULL;
+}
+
+/* Raises for a key, on top of the stack, that define does not take. [-0,+0,v] */
+static void check_key(lua_State *L) {
+  if (lua_type(L, -1) != LUA_TSTRING)
+    mh_lua_binding_fail(L, call, "its keys are names, as in { table = \"users\", ... }; this one is a %s",
+                        luaL_typename(L, -1));
+  const char *name = lua_tostring(L, -1);
+  size_t place = 0;
+  while (known_keys[place] && strcmp(known_keys[place], name) != 0) place++;
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (!known_keys[place])
+    mh_lua_binding_fail(L, call, "unknown key \"%.100s\"; %s", name, mh_lua_suggestion(name, known_keys, text));
+  if (place >= SUPPORTED_KEYS) mh_lua_binding_fail(L, call, "%s is not supported by this version", name);
+}
+
+/* Pushes what the options say under `key`, which must be of that type. [-0,+1,e] */
+static void push_option(lua_State *L, const char *key, int type, const char *example) {
+  lua_pushstring(L, key);
+  mh_lua_rawget(L, 1);
+  if (lua_type(L, -1) == type) return;
+  if (lua_isnil(L, -1)) mh_lua_binding_fail(L, call, "%s is missing: { %s, ... }", key, example);
+  mh_lua_binding_fail(L, call, "%s must be a %s, not a %s: { %s, ... }", key, lua_typename(L, type),
+                      mh_lua_type_name(L, -1), example);
+}
+
+static void take_table(lua_State *L, struct mh_lua_definition *definition) {
+  push_option(L, "table", LUA_TSTRING, "table = \"users\"");
+  struct mh_slice name;
+  name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
+  const char *fault = mh_table_name_fault(name);
+  if (fault) mh_lua_binding_fail(L, call, "\"%.100s\" cannot name a table: %s", (const char *)name.data, fault);
+  memcpy(definition->table, name.data, name.size);
+  lua_pop(L, 1);
+}
+
+/* Whether the options have `key`. [-0,+0,m] */
+static bool has_option(lua_State *L, const char *key) {
+  lua_pushstring(L, key);
+  mh_lua_rawget(L, 1);
+  bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
+static void take_name(lua_State *L, struct mh_lua_definition *definition) {
+  if (!has_option(L, "name")) return;
+  push_option(L, "name", LUA_TSTRING, "name = \"addRole\"");
+  struct mh_slice name;
+  name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
+  const char *fault = mh_lua_migration_name_fault(name);
+  if (fault) mh_lua_binding_fail(L, call, "this name cannot be that of a migration: %s", fault);
+  memcpy(definition->name, name.data, name.size);
+  lua_pop(L, 1);
+}
+
+static void take_batch_size(lua_State *L, struct mh_lua_definition *definition) {
+  if (!has_option(L, "batchSize")) return;
+  push_option(L, "batchSize", LUA_TNUMBER, "batchSize = 100");
+  int is_integer;
+  lua_Integer size = lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || size < 1 || size > MH_BATCH_DOCUMENTS_MAX)
+    mh_lua_binding_fail(L, call, "batchSize must be an integer from 1 to %d", MH_BATCH_DOCUMENTS_MAX);
+  definition->batch_size = (uint32_t)size;
+  lua_pop(L, 1);
+}
+
+/* migrations.define(options) [-0,+1,e] */
+static int define(lua_State *L) {
+  if (lua_istable(L, 1) && lua_istable(L, 2))
+    return mh_lua_binding_fail(L, call, "call it with a dot: migrations.define { table = \"users\", ... }");
+  if (!lua_istable(L, 1))
+    return mh_lua_binding_fail(L, call, "expected a table: migrations.define { table = \"users\", ... }");
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  while (mh_lua_next(L, 1)) {
+    lua_pop(L, 1);
+    check_key(L);
+  }
+  struct mh_lua_definition *definition = lua_newuserdatauv(L, sizeof *definition, 1);
+  *definition = (struct mh_lua_definition){0};
+  luaL_setmetatable(L, type_name);
+  take_table(L, definition);
+  take_name(L, definition);
+  take_batch_size(L, definition);
+  push_option(L, "migrateOne", LUA_TFUNCTION, "migrateOne = function(ctx, doc) end");
+  lua_setiuservalue(L, 2, 1);
+  return 1;
+}
+
+int mh_lua_definition_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"define", define}, {NULL, NULL}};
+  luaL_newmetatable(L, type_name);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  lua_setglobal(L, "migrations");
+  return 0;
+}
+
+const struct mh_lua_definition *mh_lua_definition_at(lua_State *L, int index) {
+  return luaL_testudata(L, index, type_name);
+}
+
+void mh_lua_definition_push_function(lua_State *L, int index) { lua_getiuservalue(L, index, 1); }

@@ -1,0 +1,28 @@
+/* definition: migrations.define { table =, migrateOne =, batchSize =, name = } (SPEC 5), as the script gave it. */
+#ifndef MH_LUA_DEFINITION_H
+#define MH_LUA_DEFINITION_H
+
+#include "../../core/store.h"
+
+#include <lua.h>
+
+enum { MH_LUA_MIGRATION_NAME_BYTES_MAX = 400 };
+
+/* A Lua value, a userdata. */
+struct mh_lua_definition {
+  char table[MH_NAME_MAX + 1];
+  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]; /* empty when the script gave none */
+  uint32_t batch_size;                            /* 0 when it gave none */
+};
+
+/* [-0,+0,m] Makes the global `migrations`: for mh_lua_open(). */
+int mh_lua_definition_open(lua_State *L);
+/* [-0,+0,-] NULL when the value is none. Dies with it. */
+const struct mh_lua_definition *mh_lua_definition_at(lua_State *L, int index);
+/* [-0,+1,-] Its migrateOne. */
+void mh_lua_definition_push_function(lua_State *L, int index);
+
+/* NULL, or why a migration cannot have that name. */
+const char *mh_lua_migration_name_fault(struct mh_slice name);
+
+#endif

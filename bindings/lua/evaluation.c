@@ -1,0 +1,209 @@
+#include "evaluation.h"
+
+#include "binding.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* The stack of evaluate_document(): the document, and what migrateOne returned. */
+enum { DOC = 1, RESULT = 2 };
+
+/* ---- what migrateOne returned ---- */
+
+/* Raises with the place where migrateOne is defined: no line of it runs any more. [-0,+0,v] */
+static int raise_at_function(lua_State *L, const struct mh_lua_evaluation *evaluation, struct mh_error *err) {
+  lua_Debug function;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+  lua_getinfo(L, ">S", &function);
+  bool named = function.source[0] == '@' || function.source[0] == '=';
+  mh_error_at(err, "%s:%d", named ? function.source + 1 : function.short_src, function.linedefined);
+  return mh_lua_raise(L, err);
+}
+
+/* [-0,+0,v] */
+static int refuse_result(lua_State *L, const struct mh_lua_evaluation *evaluation, const char *what) {
+  struct mh_error err;
+  mh_fail(&err, MH_SCRIPT, "migrateOne returned %s; return nothing, a table of fields to patch, or doc", what);
+  return raise_at_function(L, evaluation, &err);
+}
+
+/* The result is neither nil nor a table. [-0,+0,v] */
+static int refuse_type(lua_State *L, const struct mh_lua_evaluation *evaluation) {
+  const char *name = mh_lua_type_name(L, RESULT);
+  char what[80];
+  bool lua_type_name = strcmp(name, luaL_typename(L, RESULT)) == 0; /* else `null`, `bytes`, ... */
+  snprintf(what, sizeof what, "%s%.60s", lua_type_name ? "a " : "", name);
+  return refuse_result(L, evaluation, what);
+}
+
+/* [-0,+0,me] Raises where the result, a table, is not one of fields to patch. */
+static void check_fields(lua_State *L, const struct mh_lua_evaluation *evaluation) {
+  if (mh_lua_kind(L, RESULT) == MH_LUA_ARRAY) refuse_result(L, evaluation, "an array");
+  lua_pushliteral(L, "_id");
+  mh_lua_rawget(L, RESULT);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  struct mh_error err;
+  mh_fail(&err, MH_SCRIPT, "migrateOne returned a table that holds _id but is not doc; change doc itself and "
+                           "`return doc`, return only the fields to patch, or call ctx.db:replace(doc._id, ...)");
+  raise_at_function(L, evaluation, &err);
+}
+
+/* Applies the result, a table, on top of what the evaluation has written. [-0,+0,me] */
+static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  struct mh_lua_db *db = &evaluation->db;
+  struct mh_document now;
+  struct mh_lua_patch patch;
+  struct mh_error err;
+  bool found;
+  bool is_doc = lua_rawequal(L, RESULT, DOC);
+  if (!is_doc) check_fields(L, evaluation);
+  mh_status status = mh_lua_db_read_subject(db, &now, &found, &err);
+  if (!status && !found) now.bson = mh_slice(NULL, 0);
+  if (!status && is_doc)
+    status = mh_lua_document_changes(db->encoder, L, RESULT, mh_buffer_slice(&db->subject.given), &patch, &err);
+  else if (!status)
+    status = mh_lua_encode_patch(db->encoder, L, RESULT, now.bson, &patch, &err);
+  if (!status && !patch.count) return;
+  if (!status && !found)
+    status = mh_fail(&err, MH_SCRIPT, "migrateOne deleted the document and returned changes to it; return nothing");
+  else if (!status)
+    status = mh_lua_db_patch_subject(db, &now, &patch, &err);
+  if (!status) return;
+  if (status != MH_SCRIPT) mh_error_at(&err, "what migrateOne returned");
+  raise_at_function(L, evaluation, &err);
+}
+
+/* ---- one document ---- */
+
+/* evaluate_document(evaluation) [-0,+0,e] */
+static int evaluate_document(lua_State *L) {
+  struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  mh_lua_push_document(L, evaluation->documents, mh_buffer_slice(&evaluation->db.subject.given));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->context_ref);
+  lua_pushvalue(L, DOC);
+  lua_call(L, 2, LUA_MULTRET);
+  int results = lua_gettop(L) - DOC;
+  if (results > 1) {
+    char what[32];
+    snprintf(what, sizeof what, "%d values", results);
+    return refuse_result(L, evaluation, what);
+  }
+  if (results == 0 || lua_isnil(L, RESULT)) return 0;
+  if (!lua_istable(L, RESULT)) return refuse_type(L, evaluation);
+  apply_result(L, evaluation);
+  return 0;
+}
+
+/* Calls a function of this file on the evaluation, within the fence. */
+static mh_status call(struct mh_lua_evaluation *evaluation, lua_CFunction function, struct mh_error *err) {
+  lua_State *L = mh_lua_state(evaluation->lua);
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, evaluation);
+  return mh_lua_call(evaluation->lua, 1, 0, err);
+}
+
+static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_document *document,
+                          struct mh_error *err) {
+  struct mh_lua_evaluation *evaluation = self;
+  mh_status status = mh_lua_db_begin(&evaluation->db, table, document, err);
+  if (status) return status;
+  mh_lua_seed(evaluation->lua, document->key.bytes, MH_KEY_BYTES);
+  status = call(evaluation, evaluate_document, err);
+  mh_lua_db_end(&evaluation->db);
+  evaluation->processed++;
+  if (!evaluation->output_lost) return status;
+  evaluation->output_lost = false;
+  return status ? status : mh_fail_nomem(err);
+}
+
+/* ---- a batch ---- */
+
+/* __index(ctx, key): ctx.migration, which is made when it is asked for. [-0,+1,e] */
+static int index_context(lua_State *L) {
+  static const char *const known[] = {"db", "migration", NULL};
+  const struct mh_lua_evaluation *evaluation = lua_touserdata(L, lua_upvalueindex(1));
+  const char *key = luaL_tolstring(L, 2, NULL);
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (strcmp(key, "migration") != 0)
+    return mh_lua_binding_fail(L, "ctx", "there is no \"%.100s\"; %s", key, mh_lua_suggestion(key, known, text));
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, evaluation->name);
+  lua_setfield(L, -2, "name");
+  lua_pushinteger(L, (lua_Integer)evaluation->processed);
+  lua_setfield(L, -2, "processed");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "dryRun");
+  return 1;
+}
+
+/* make_context(evaluation) [-0,+0,m] */
+static int make_context(lua_State *L) {
+  struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
+  lua_createtable(L, 0, 1);
+  mh_lua_db_push(L, &evaluation->db);
+  lua_setfield(L, -2, "db");
+  lua_createtable(L, 0, 2);
+  lua_pushlightuserdata(L, evaluation);
+  lua_pushcclosure(L, index_context, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, LUA_REGISTRYINDEX, evaluation->context_ref);
+  return 0;
+}
+
+static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err) {
+  struct mh_lua_evaluation *evaluation = self;
+  evaluation->db.txn = txn;
+  evaluation->processed = processed;
+  mh_lua_set_now(evaluation->lua, (int64_t)now);
+  return call(evaluation, make_context, err);
+}
+
+static const char *traceback(void *self) {
+  const struct mh_lua_evaluation *evaluation = self;
+  return mh_lua_traceback(evaluation->lua);
+}
+
+struct mh_evaluator mh_lua_evaluator(struct mh_lua_evaluation *evaluation) {
+  return (struct mh_evaluator){.self = evaluation, .begin = begin, .evaluate = evaluate, .traceback = traceback};
+}
+
+/* ---- the state ---- */
+
+/* [-0,+0,m] A place in the registry for what is not known yet. */
+static int reserve_ref(lua_State *L) {
+  lua_pushboolean(L, 0);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  mh_lua_db_open(L, &evaluation->db);
+  evaluation->documents = mh_lua_documents_open(L);
+  evaluation->function_ref = reserve_ref(L);
+  evaluation->context_ref = reserve_ref(L);
+}
+
+void mh_lua_evaluation_take_function(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  lua_rawseti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+}
+
+void mh_lua_evaluation_output(void *self, const char *text, size_t size) {
+  struct mh_lua_evaluation *evaluation = self;
+  if (!evaluation->db.evaluating) fwrite(text, 1, size, stderr);
+  else if (!mh_buffer_append(&mh_txn_changeset(evaluation->db.txn)->output, text, size)) evaluation->output_lost = true;
+}
+
+void mh_lua_evaluation_on_hang(void *self, const char *message) {
+  (void)message; /* it was printed */
+  const struct mh_lua_subject *subject = &((struct mh_lua_evaluation *)self)->db.subject;
+  if (!((struct mh_lua_evaluation *)self)->db.evaluating) return;
+  dprintf(STDERR_FILENO, "while migrating %s/%.*s\n", subject->table->name, (int)subject->id.size,
+          (const char *)subject->id.data);
+}

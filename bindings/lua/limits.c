@@ -1,0 +1,212 @@
+/* limits: how much memory and time a script may use.
+ *
+ * Time. Only the thread that runs a state may touch it, so a watchdog thread does not stop the script, it asks to:
+ *
+ *   evaluator   call is odd ---------------- handler: hooks ---- next instruction: error ---- call is even
+ *   watchdog    wakes 16 times in the limit: the same call for all of it? due = call; signal
+ *
+ * 1. A call costs two stores and no system call; the limit is met with a sixteenth to spare.
+ * 2. The handler compares `due` with the call that runs: a signal that comes late stops nothing.
+ * 3. It arms a hook on every state of the resume chain, since hooks are each state's own. lua_sethook is made for that.
+ *    control.c keeps the chain, and keeps scripts from running code where Lua has hooks switched off. */
+#include "evaluator.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  DEADLINE_SIGNAL = SIGURG, /* ignored where nobody handles it, and debuggers let it pass */
+  WAKES = 16,               /* of the watchdog within the limit */
+  HANG_MARGIN_MS = 1000     /* a busy machine is no hang */
+};
+
+/* The one thing a signal handler can find its way by. */
+static _Thread_local struct {
+  mh_lua *running;
+  pid_t id;
+} this_thread;
+
+void *mh_lua_allocate(void *argument, void *block, size_t old_size, size_t new_size) {
+  mh_lua *lua = argument;
+  struct mh_lua_memory *memory = &lua->memory;
+  if (!block) old_size = 0; /* it is the kind of object then */
+  if (new_size == 0) {
+    free(block);
+    memory->used -= old_size;
+    return NULL;
+  }
+  size_t others = memory->used - old_size;
+  if (new_size > old_size && new_size > memory->max - others) {
+    memory->refused = true;
+    return NULL;
+  }
+  void *moved = realloc(block, new_size);
+  if (!moved) {
+    memory->refused = false;
+    return NULL;
+  }
+  memory->used = others + new_size;
+  if (memory->used > memory->peak) memory->peak = memory->used;
+  return moved;
+}
+
+size_t mh_lua_memory_peak(const mh_lua *lua) { return lua->memory.peak; }
+
+/* The hook: raises the time limit, again and again until the call has ended. [-0,+0,v] */
+static void stop_script(lua_State *L, lua_Debug *event) {
+  (void)event;
+  mh_lua *lua = mh_lua_of(L);
+  if (!lua->clock.expired) { /* a coroutine that was armed and left suspended */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  struct mh_error err;
+  mh_fail(&err, MH_LIMIT, "ran longer than %g s (--doc-timeout)", lua->options.doc_timeout_ms / 1000.0);
+  mh_lua_raise(L, &err);
+}
+
+static void arm(lua_State *L) { lua_sethook(L, stop_script, LUA_MASKCOUNT, 1); }
+
+static void on_deadline(int signal) {
+  (void)signal;
+  for (mh_lua *lua = this_thread.running; lua; lua = lua->clock.outer) {
+    if (atomic_load(&lua->clock.due) != atomic_load(&lua->clock.call)) continue;
+    lua->clock.expired = 1;
+    for (int i = 0; i < lua->depth; i++) arm(lua->chain[i]);
+  }
+}
+
+void mh_lua_clock_join(mh_lua *lua, lua_State *co) {
+  if (lua->clock.expired) arm(co);
+}
+
+static void adopt_thread(void) {
+  sigset_t deadline;
+  sigemptyset(&deadline);
+  sigaddset(&deadline, DEADLINE_SIGNAL);
+  pthread_sigmask(SIG_UNBLOCK, &deadline, NULL);
+  this_thread.id = gettid();
+}
+
+/* The evaluator alone writes `call`; the watchdog reads it. */
+static void next_call(struct mh_lua_clock *clock) {
+  uint64_t call = atomic_load_explicit(&clock->call, memory_order_relaxed);
+  atomic_store_explicit(&clock->call, call + 1, memory_order_release);
+}
+
+void mh_lua_clock_start(mh_lua *lua) {
+  struct mh_lua_clock *clock = &lua->clock;
+  if (!this_thread.id) adopt_thread();
+  clock->outer = this_thread.running;
+  this_thread.running = lua;
+  atomic_store_explicit(&clock->thread, this_thread.id, memory_order_relaxed);
+  next_call(clock);
+}
+
+void mh_lua_clock_stop(mh_lua *lua) {
+  next_call(&lua->clock);
+  this_thread.running = lua->clock.outer;
+  if (!lua->clock.expired) return;
+  lua->clock.expired = 0;
+  lua_sethook(lua->main, NULL, 0, 0);
+}
+
+void mh_lua_pause(mh_lua *lua) {
+  if (lua->calls) next_call(&lua->clock);
+}
+
+void mh_lua_resume(mh_lua *lua) {
+  if (lua->calls) next_call(&lua->clock);
+}
+
+static int64_t monotonic_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void end_process(const mh_lua *lua, int64_t spent_ms) {
+  char message[320];
+  int size = snprintf(message, sizeof message,
+                      "a script's call into C has not returned for %.1f s (a pattern that backtracks, or a huge count) "
+                      "and cannot be stopped, so the process ends; what was committed is stored\n",
+                      (double)spent_ms / 1000);
+  if (write(STDERR_FILENO, message, (size_t)size) < 0) { /* nobody is left to be told */
+  }
+  message[size - 1] = 0;
+  if (lua->options.on_hang) lua->options.on_hang(lua->options.on_hang_self, message);
+  _exit(1);
+}
+
+/* Looks at the call that runs; `seen` is the one that ran since `since_ms`. */
+static void look(mh_lua *lua, uint64_t *seen, int64_t *since_ms) {
+  struct mh_lua_clock *clock = &lua->clock;
+  uint64_t call = atomic_load(&clock->call);
+  int64_t now_ms = monotonic_ms(), limit_ms = lua->options.doc_timeout_ms;
+  if (call != *seen || call % 2 == 0) {
+    *seen = call;
+    *since_ms = now_ms;
+    return;
+  }
+  int64_t spent_ms = now_ms - *since_ms;
+  if (spent_ms < limit_ms) return;
+  if (spent_ms >= 2 * limit_ms + HANG_MARGIN_MS) end_process(lua, spent_ms);
+  atomic_store(&clock->due, call);
+  tgkill(getpid(), atomic_load(&clock->thread), DEADLINE_SIGNAL); /* of a thread that has ended: fails, and may */
+}
+
+static void *watch(void *argument) {
+  mh_lua *lua = argument;
+  struct mh_lua_clock *clock = &lua->clock;
+  long period_ns = (long)(lua->options.doc_timeout_ms % (1000 * WAKES)) * (1000000 / WAKES);
+  time_t period_s = lua->options.doc_timeout_ms / (1000 * WAKES);
+  uint64_t seen = 0;
+  int64_t since_ms = 0;
+  pthread_mutex_lock(&clock->mutex);
+  while (!clock->stop) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += period_s + (until.tv_nsec + period_ns) / 1000000000;
+    until.tv_nsec = (until.tv_nsec + period_ns) % 1000000000;
+    pthread_cond_timedwait(&clock->wake, &clock->mutex, &until);
+    look(lua, &seen, &since_ms);
+  }
+  pthread_mutex_unlock(&clock->mutex);
+  return NULL;
+}
+
+mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err) {
+  struct mh_lua_clock *clock = &lua->clock;
+  struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  if (sigaction(DEADLINE_SIGNAL, &action, NULL) != 0) return mh_fail_errno(err, errno, "cannot set up the time limit");
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&clock->wake, &attributes);
+  pthread_condattr_destroy(&attributes);
+  pthread_mutex_init(&clock->mutex, NULL);
+  sigset_t all, before; /* signals are for the threads of the program */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failed = pthread_create(&clock->watchdog, NULL, watch, lua);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!failed) return MH_OK;
+  pthread_cond_destroy(&clock->wake);
+  pthread_mutex_destroy(&clock->mutex);
+  return mh_fail_errno(err, failed, "cannot start the thread that keeps the time limit");
+}
+
+void mh_lua_clock_close(mh_lua *lua) {
+  struct mh_lua_clock *clock = &lua->clock;
+  pthread_mutex_lock(&clock->mutex);
+  clock->stop = true;
+  pthread_cond_signal(&clock->wake);
+  pthread_mutex_unlock(&clock->mutex);
+  pthread_join(clock->watchdog, NULL);
+  pthread_cond_destroy(&clock->wake);
+  pthread_mutex_destroy(&clock->mutex);
+}

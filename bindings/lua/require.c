@@ -1,0 +1,135 @@
+/* require: Lua files below the scripts' root, and nothing else. A module is run once a state; what it returned and its
+ * hash are kept. */
+#include "evaluator.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdlib.h>
+
+/* Upvalues: modules by name, each { value, hash }; Lua's own require where scripts may be unsafe, else nil. */
+enum { MODULES = 1, LUAS_REQUIRE = 2, VALUE = 1, HASH = 2 };
+
+/* "lib.roles" and "lib/roles" are "lib/roles". Names that lead elsewhere have empty parts then. */
+static mh_status check_name(struct mh_slice name, char below[PATH_MAX], struct mh_error *err) {
+  const char *text = (const char *)name.data;
+  if (name.size >= PATH_MAX || memchr(text, 0, name.size)) {
+    return mh_fail(err, MH_SCRIPT, "require: '%.200s' is no name", text);
+  }
+  if (name.size > 4 && strcmp(text + name.size - 4, ".lua") == 0) {
+    return mh_fail(err, MH_SCRIPT, "require('%s'): write '%.*s', without .lua", text, (int)name.size - 4, text);
+  }
+  char before = '/';
+  for (size_t i = 0; i <= name.size; i++) {
+    char c = text[i] == '.' || text[i] == '\\' ? '/' : text[i];
+    if (before == '/' && (c == '/' || c == 0)) {
+      return mh_fail(err, MH_SCRIPT,
+                     "require('%s'): a name is a path below the directory of scripts, such as 'lib/roles'", text);
+    }
+    below[i] = before = c;
+  }
+  return MH_OK;
+}
+
+static mh_status check_cycle(const mh_lua *lua, const char *name, struct mh_error *err) {
+  for (const struct mh_lua_loading *loading = lua->loading; loading; loading = loading->outer) {
+    if (strcmp(loading->name, name) != 0) continue;
+    const char *last = lua->loading->name;
+    if (loading == lua->loading) return mh_fail(err, MH_SCRIPT, "'%s' requires itself", name);
+    return mh_fail(err, MH_SCRIPT, "'%s' requires '%s', which is still being loaded because it requires '%s' in turn; "
+                                   "move what both need into a third file", last, name, last);
+  }
+  return MH_OK;
+}
+
+/* Says what there is instead of the module. */
+static mh_status fail_missing(const mh_lua *lua, lua_State *L, const char *name, const char *path, const char *shown,
+                              struct mh_error *err) {
+  lua_pushglobaltable(L);
+  lua_pushstring(L, name);
+  bool is_global = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 2);
+  if (is_global) return mh_fail(err, MH_SCRIPT, "'%s' is there already as a global: leave the require out", name);
+  char directory[PATH_MAX], nearest[NAME_MAX + 1];
+  const char *slash = strrchr(path, '/');
+  size_t parent = (size_t)(strrchr(shown, '/') ? strrchr(shown, '/') + 1 - shown : 0);
+  snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
+  if (!mh_lua_nearest_file(directory, slash + 1, nearest, sizeof nearest)) {
+    return mh_fail(err, MH_SCRIPT, "require('%s'): there is no %s; the directory of scripts is %s", name, shown,
+                   lua->root);
+  }
+  return mh_fail(err, MH_SCRIPT, "require('%s'): there is no %s; did you mean %.*s%s?", name, shown, (int)parent, shown,
+                 nearest);
+}
+
+/* Pushes what the module returned. *missing, and nothing pushed, when there is no such file. */
+static mh_status run_module(mh_lua *lua, lua_State *L, const char *name, mh_lua_hash *hash, bool *missing,
+                            struct mh_error *err) {
+  char path[PATH_MAX], shown[PATH_MAX], real[PATH_MAX];
+  if (!lua->root) return mh_fail(err, MH_SCRIPT, "require('%s'): say where scripts are, with --scripts DIR", name);
+  size_t root = strlen(lua->root);
+  if ((size_t)snprintf(path, sizeof path, "%s/%s.lua", lua->root, name) >= sizeof path ||
+      (size_t)snprintf(shown, sizeof shown, "%s%s.lua", lua->root_shown, name) >= sizeof shown) {
+    return mh_fail(err, MH_SCRIPT, "require('%.200s...'): the name is too long", name);
+  }
+  if (!realpath(path, real)) {
+    *missing = errno == ENOENT || errno == ENOTDIR;
+    if (*missing) return fail_missing(lua, L, name, path, shown, err);
+    return mh_fail_errno(err, errno, "%s", shown);
+  }
+  if (strncmp(real, lua->root, root) != 0 || (root > 1 && real[root] != '/')) {
+    return mh_fail(err, MH_SCRIPT, "require('%s'): %s leads out of the directory of scripts, to %s", name, shown, real);
+  }
+  return mh_lua_run_file(lua, real, shown, name, hash, err);
+}
+
+/* The rest of the call is Lua's own require. [-0,+?,me] */
+static int call_luas_require(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(LUAS_REQUIRE));
+  lua_insert(L, 1);
+  lua_call(L, 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* require(name) [-0,+1,me] */
+static int require(lua_State *L) {
+  mh_lua *lua = mh_lua_of(L);
+  char below[PATH_MAX];
+  struct mh_slice name;
+  struct mh_error err;
+  mh_lua_hash hash;
+  bool missing = false;
+  name.data = (const uint8_t *)luaL_checklstring(L, 1, &name.size);
+  if (check_name(name, below, &err)) return mh_lua_raise(L, &err);
+  if (lua_getfield(L, lua_upvalueindex(MODULES), below) != LUA_TNIL) {
+    lua_rawgeti(L, -1, HASH);
+    lua->hash = mh_lua_hash_bytes(lua->hash, lua_tostring(L, -1), sizeof hash);
+    lua_rawgeti(L, -2, VALUE);
+    return 1;
+  }
+  if (check_cycle(lua, below, &err)) return mh_lua_raise(L, &err);
+  if (run_module(lua, L, below, &hash, &missing, &err)) {
+    if (missing && !lua_isnil(L, lua_upvalueindex(LUAS_REQUIRE))) return call_luas_require(L);
+    return mh_lua_raise(L, &err);
+  }
+  if (lua_isnil(L, -1)) { /* as in Lua: it is loaded, and has nothing to give */
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+  }
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, VALUE);
+  lua_pushlstring(L, (const char *)&hash, sizeof hash);
+  lua_rawseti(L, -2, HASH);
+  lua_setfield(L, lua_upvalueindex(MODULES), below);
+  lua->hash = mh_lua_hash_bytes(lua->hash, &hash, sizeof hash);
+  return 1;
+}
+
+void mh_lua_require_open(lua_State *L) {
+  lua_createtable(L, 0, 0);
+  lua_getglobal(L, "require"); /* nil in the sandbox */
+  lua_pushcclosure(L, require, 2);
+  lua_setglobal(L, "require");
+}

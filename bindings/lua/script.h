@@ -1,0 +1,25 @@
+/* script: files of Lua: their names, and loading them. Names begin at the root: --scripts DIR, else the nearest parent
+ * directory named `scripts` of the first script, else that script's own directory. */
+#ifndef MH_LUA_SCRIPT_H
+#define MH_LUA_SCRIPT_H
+
+#include "state.h"
+
+/* [-0,+1,-] Runs a file and pushes what it returned, which is never nil. The text may begin with a BOM or a #! line,
+ * and be of 16 MiB.
+ *   MH_INVALID  no such file (names the nearest), no text in UTF-8, bytecode, too large, nothing returned
+ *   MH_SCRIPT   it does not compile, place "scripts/add_role.lua:5"; else as mh_lua_call() */
+mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err);
+
+/* The name of what a script exports under `export` (NULL or "": of what it returns): "add_role", "backfill:run". The
+ * file need not exist. MH_USAGE when it is not below the root, MH_INVALID when its directory does not exist. */
+mh_status mh_lua_script_name(mh_lua *lua, const char *path, const char *export, char *name, size_t size,
+                             struct mh_error *err);
+
+/* The root as a real path, or "" before the first script. Lives as long as the state. */
+const char *mh_lua_root(const mh_lua *lua);
+
+/* 32 hex digits: FNV-1a (128 bits) over the script that was loaded last and every file it required so far. */
+void mh_lua_script_hash(const mh_lua *lua, char text[33]);
+
+#endif

@@ -1,0 +1,12 @@
+-- Turns the boolean `isPro` into `plan`, "pro" or "basic": the new field comes and the old one goes in one patch.
+return migrations.define {
+  table = "teams",
+  migrateOne = function(ctx, team)
+    if team.plan == nil then
+      ctx.db:patch(team._id, {
+        plan = team.isPro and "pro" or "basic",
+        isPro = unset,
+      })
+    end
+  end,
+}
