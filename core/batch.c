@@ -151,6 +151,10 @@ static mh_status take_late(struct evaluation *evaluation, const struct mh_watch 
   return status;
 }
 
+mh_status mh_fail_watch_gone(const char *table, struct mh_error *err) {
+  return mh_fail(err, MH_REFUSED, "the table %s was replaced since this run began; start over with --reset", table);
+}
+
 mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struct mh_batch *batch,
                             struct mh_error *err) {
   *batch = (struct mh_batch){.changes = mh_txn_changeset(txn),
@@ -160,7 +164,7 @@ mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struc
   evaluation.table = mh_txn_table(txn, mh_slice_text(task->table));
   if (!evaluation.table) return mh_fail(err, MH_REFUSED, "the table %s is gone", task->table);
   const struct mh_watch *watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
-  if (!watch) return mh_fail(err, MH_DAMAGED, "this run's change log is gone; start over with --reset");
+  if (!watch) return mh_fail_watch_gone(task->table, err);
   mh_status status =
       task->evaluator->begin(task->evaluator->self, txn, (double)(int64_t)now_ms(CLOCK_REALTIME), task->processed, err);
   if (status) return status;
@@ -219,7 +223,7 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   }
   if (!whole && !documents) return MH_OK;
   const struct mh_watch *watch = mh_catalogue_watch(mh_commit_catalogue(commit), lineage->watch);
-  if (!watch) return mh_fail(err, MH_DAMAGED, "this run's change log is gone; start over with --reset");
+  if (!watch) return mh_fail_watch_gone(record->table, err);
   status = mh_commit_apply(commit, lineage, changes, documents, &range, err);
   struct mh_log_counts counts;
   if (!status) status = mh_commit_log_counts(commit, watch, &counts, err);

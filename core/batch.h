@@ -34,6 +34,9 @@ struct mh_batch {
   char failed_id[MH_FOREIGN_ID_BYTES_MAX + 1], traceback[4097];
 };
 
+/* For a run whose watch is gone: its table was replaced. MH_REFUSED. */
+mh_status mh_fail_watch_gone(const char *table, struct mh_error *err);
+
 /* Evaluates over the transaction's snapshot and what is in flight; the changes are in the transaction's own changeset
  * (which `batch->changes` names; the caller takes it). An error of the evaluation is in the batch; what is returned are
  * failures to read. */

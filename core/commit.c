@@ -438,11 +438,13 @@ mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t numb
 }
 
 mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err) {
-  if (watched(commit->catalogue, table->number))
-    return mh_fail(err, MH_REFUSED, "a migration of the table %s is not finished; run it to its end first",
-                   table->name);
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < commit->catalogue->watch_count; i++)
+    if (commit->catalogue->watches[i].table_number == table->number)
+      status = mh_commit_drop_watch(commit, commit->catalogue->watches[i].number, err);
+  if (status) return status;
   bool found;
-  mh_status status = mh_kv_delete(commit->kv, MH_SPACE_TABLES, mh_slice_text(table->name), &found, err);
+  status = mh_kv_delete(commit->kv, MH_SPACE_TABLES, mh_slice_text(table->name), &found, err);
   if (!status) status = mh_kv_space_drop(commit->kv, table->documents, err);
   if (!status) status = mh_kv_space_drop(commit->kv, table->ids, err);
   if (!status && !touch(commit, table->number, err)) status = err->status;

@@ -52,7 +52,7 @@ mh_status mh_commit_next_run(mh_commit *commit, uint64_t *number, struct mh_erro
  * `last_issued`: the last creation time issued in it, in ms; 0 for none. */
 mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
                               double last_issued, struct mh_error *err);
-/* Removes the table with its documents. MH_REFUSED while a run that is not finished watches it. */
+/* Removes the table with its documents and its watches: a run that is not finished has to start over. */
 mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
 /* Watches a table; `log` was made by mh_kv_spaces_create. */
 mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,

@@ -39,12 +39,14 @@ struct mh_key mh_key_make(double creation_time, uint64_t low) {
 
 double mh_key_creation_time(struct mh_slice key) { return mh_double_of_order(mh_get_u64(key.data)); }
 
-mh_status mh_random_u64(uint64_t *value, struct mh_error *err) {
-  ssize_t got;
-  do got = getrandom(value, sizeof *value, 0);
-  while (got < 0 && errno == EINTR);
-  if (got == sizeof *value) return MH_OK;
-  return mh_fail_errno(err, errno, "cannot get random bytes from the system");
+mh_status mh_random_u64(struct mh_random *random, uint64_t *value, struct mh_error *err) {
+  while (random->left == 0) {
+    ssize_t got = getrandom(random->words, sizeof random->words, 0);
+    if (got == sizeof random->words) random->left = sizeof random->words / sizeof *random->words;
+    else if (got >= 0 || errno != EINTR) return mh_fail_errno(err, errno, "cannot get random bytes from the system");
+  }
+  *value = random->words[--random->left];
+  return MH_OK;
 }
 
 /* Ids */

@@ -34,7 +34,12 @@ size_t mh_id_format(uint32_t table_number, const uint8_t internal[MH_KEY_BYTES],
 /* Whether `text` is an id in the format (strict: re-encoding gives the same text); then its parts. */
 bool mh_id_parse(struct mh_slice text, uint32_t *table_number, uint8_t internal[MH_KEY_BYTES]);
 
-/* 64 random bits from the operating system's generator; for keys. */
-mh_status mh_random_u64(uint64_t *value, struct mh_error *err);
+/* Random bits from the operating system's generator, fetched some at a time: a system call for each costs as much as an
+ * insert. All zero is empty. Belongs to one thread and is not to be used on both sides of a fork. */
+struct mh_random {
+  uint64_t words[32];
+  size_t left;
+};
+mh_status mh_random_u64(struct mh_random *random, uint64_t *value, struct mh_error *err);
 
 #endif

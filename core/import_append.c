@@ -114,7 +114,7 @@ static mh_status insert(struct append *append, const struct waiting *waiting, st
     status = choose_key(append, id, time, &key, &spells, err);
   } else if (!status) {
     uint64_t low;
-    status = mh_random_u64(&low, err);
+    status = mh_random_u64(mh_txn_random(append->txn), &low, err);
     key = mh_key_make(time, low);
     id = mh_slice(text, mh_id_format(append->table->number, key.bytes, text));
   }
@@ -250,7 +250,7 @@ static mh_status make_table(struct mh_importing *importing, struct mh_error *err
 
 static mh_status append_all(struct append *append, struct mh_error *err) {
   mh_status status = mh_txn_begin(append->importing->store, &append->txn, err);
-  if (!status) status = mh_random_u64(&append->sequence, err);
+  if (!status) status = mh_random_u64(mh_txn_random(append->txn), &append->sequence, err);
   while (!status && append->has_next) {
     struct mh_error read_error;
     mh_status read = read_batch(append, &read_error);

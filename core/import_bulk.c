@@ -31,6 +31,7 @@ struct batch {
 };
 
 struct bulk {
+  struct mh_random random; /* for the keys of documents whose ids are issued */
   struct mh_importing *importing;
   struct mh_hidden hidden;
 
@@ -93,7 +94,7 @@ static mh_status identify(struct bulk *bulk, const struct mh_given *given, doubl
                           struct mh_slice *id, char text[MH_ID_TEXT_MAX], struct mh_error *err) {
   if (given->id.size == 0) {
     uint64_t low;
-    mh_status status = mh_random_u64(&low, err);
+    mh_status status = mh_random_u64(&bulk->random, &low, err);
     *key = mh_key_make(time, low);
     *id = mh_slice(text, mh_id_format(bulk->hidden.number, key->bytes, text));
     return status;

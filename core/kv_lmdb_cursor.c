@@ -15,7 +15,12 @@
 
 enum place { START, AT, AHEAD, END };
 
-enum { CACHE_LINE = 64, PREFETCH_LINES = 4 /* the first fields of a document lie there */ };
+enum {
+  CACHE_LINE = 64,
+  PREFETCH_BYTES = 512, /* the whole of a small document, the first fields of a large one */
+  ENTRY_HEAD = 8,       /* LMDB's, before the key */
+  ENTRIES_AHEAD = 4
+};
 
 struct mh_kv_cursor {
   mh_kv_txn *txn;
@@ -94,6 +99,18 @@ mh_status mh_kv_move(mh_kv_cursor *cursor, enum mh_kv_motion motion, struct mh_s
   return MH_OK;
 }
 
+/* Entries that were appended descend within their page, so the processor does not guess the next one: fetches the one
+ * that lies ENTRIES_AHEAD entries below, if they are alike in size. A wrong guess, even beyond the page, does no harm. */
+static void prefetch_below(const MDB_val *key, const MDB_val *value) {
+  const uint8_t *from = key->mv_data;
+  size_t size = key->mv_size + value->mv_size + ENTRY_HEAD;
+  if (size > PREFETCH_BYTES) size = PREFETCH_BYTES;
+  for (size_t line = 0; line < size; line += CACHE_LINE) {
+    __builtin_prefetch(from + line);
+    __builtin_prefetch((const uint8_t *)((uintptr_t)from - ENTRIES_AHEAD * size + line));
+  }
+}
+
 mh_status mh_kv_read_ahead(mh_kv_cursor *cursor, struct mh_slice *keys, struct mh_slice *values, size_t room,
                            size_t *count, struct mh_error *err) {
   size_t read = 0;
@@ -105,9 +122,7 @@ mh_status mh_kv_read_ahead(mh_kv_cursor *cursor, struct mh_slice *keys, struct m
     if (rc) return fail_read(cursor, rc, err);
     keys[read] = mh_slice(key.mv_data, key.mv_size);
     values[read] = mh_slice(data.mv_data, data.mv_size);
-    /* Values descend within a page, so the processor does not guess the next one. */
-    for (size_t line = 0; line < PREFETCH_LINES && line * CACHE_LINE < data.mv_size; line++)
-      __builtin_prefetch(values[read].data + line * CACHE_LINE);
+    prefetch_below(&key, &data);
   }
   *count = read;
   return MH_OK;

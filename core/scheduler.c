@@ -118,8 +118,7 @@ static mh_status claim(struct run *run, mh_commit *commit, mh_space log, bool *d
   status = find_table(run, mh_commit_catalogue(commit), &table, err);
   if (status) return status;
   if (!over && !mh_catalogue_watch(mh_commit_catalogue(commit), record->watch))
-    return mh_fail(err, MH_DAMAGED, "the change log of %s is gone; start over with: %s --reset", migration->name,
-                   migration->command);
+    return mh_fail_watch_gone(record->table, err);
   *again = over != (log != MH_SPACE_NONE);
   if (*again) return MH_OK;
   if (over) status = start_over(run, commit, table, log, err);

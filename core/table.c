@@ -225,27 +225,21 @@ mh_status mh_table_insert(mh_txn *txn, const struct mh_table *table, struct mh_s
                           size_t *id_size, struct mh_error *err) {
   double time;
   uint64_t low;
-  mh_status status = mh_random_u64(&low, err);
+  mh_status status = mh_random_u64(mh_txn_random(txn), &low, err);
   if (!status) status = mh_txn_issue_time(txn, table, &time, err);
   if (status) return status;
   struct mh_key key = mh_key_make(time, low);
   *id_size = mh_id_format(table->number, key.bytes, id);
-  struct mh_buffer bson = {0};
-  if (mh_document_compose(mh_slice(id, *id_size), time, fields, &bson))
-    status = put_document(txn, table, MH_WRITE_ISSUED, &key, &bson, err);
-  else
-    status = mh_fail_nomem(err);
-  mh_buffer_free(&bson);
-  return status;
+  struct mh_buffer *bson = mh_txn_scratch(txn);
+  if (!mh_document_compose(mh_slice(id, *id_size), time, fields, bson)) return mh_fail_nomem(err);
+  return put_document(txn, table, MH_WRITE_ISSUED, &key, bson, err);
 }
 
 mh_status mh_table_patch(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                          const struct mh_change *changes, size_t count, bool *changed, struct mh_error *err) {
-  struct mh_buffer bson = {0};
-  mh_status status = mh_bson_patch(document->bson, changes, count, &bson, changed, err);
-  if (!status && *changed) status = put_document(txn, table, MH_WRITE_REPLACE, &document->key, &bson, err);
-  mh_buffer_free(&bson);
-  return status;
+  struct mh_buffer *bson = mh_txn_scratch(txn);
+  mh_status status = mh_bson_patch(document->bson, changes, count, bson, changed, err);
+  return status || !*changed ? status : put_document(txn, table, MH_WRITE_REPLACE, &document->key, bson, err);
 }
 
 mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
@@ -253,28 +247,21 @@ mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const stru
   struct head head;
   if (!read_head(document->bson, &head))
     return fail_damaged(table, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
-  struct mh_buffer bson = {0};
-  mh_status status = MH_OK;
-  if (!mh_document_compose(head.id, head.time, fields, &bson)) {
-    status = mh_fail_nomem(err);
-  } else {
-    *changed = !mh_slice_equal(mh_buffer_slice(&bson), document->bson);
-    if (*changed) status = put_document(txn, table, MH_WRITE_REPLACE, &document->key, &bson, err);
-  }
-  mh_buffer_free(&bson);
-  return status;
+  struct mh_buffer *bson = mh_txn_scratch(txn);
+  if (!mh_document_compose(head.id, head.time, fields, bson)) return mh_fail_nomem(err);
+  *changed = !mh_slice_equal(mh_buffer_slice(bson), document->bson);
+  return *changed ? put_document(txn, table, MH_WRITE_REPLACE, &document->key, bson, err) : MH_OK;
 }
 
 mh_status mh_table_delete(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                           struct mh_error *err) {
   const struct mh_slice nothing = {0};
   struct mh_slice id;
-  struct mh_key key = document->key; /* `document` may lie in what the first write below frees */
   mh_status status = mh_document_id(document, &id, err);
   if (status) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  if (!spells_key(table, id, &key)) status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, nothing, err);
-  if (!status) status = mh_txn_put(txn, table->documents, MH_WRITE_DELETE, mh_key_slice(&key), nothing, err);
+  if (!spells_key(table, id, &document->key)) status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, nothing, err);
+  if (!status) status = mh_txn_put(txn, table->documents, MH_WRITE_DELETE, mh_key_slice(&document->key), nothing, err);
   if (status) mh_txn_rollback(txn, before);
   return status;
 }

@@ -10,7 +10,7 @@
 #include "bson.h"
 #include "txn.h"
 
-/* A document as the transaction sees it; borrowed like any slice of it. */
+/* A document as the transaction sees it; its bytes live until the transaction is renewed (txn.h). */
 struct mh_document {
   struct mh_key key;
   struct mh_slice bson;

@@ -19,6 +19,8 @@ struct mh_txn {
   mh_changeset *own, *in_flight; /* in_flight is borrowed */
   struct issued *issued;
   size_t issued_count;
+  struct mh_random random;
+  struct mh_buffer scratch;
 };
 
 static mh_status begin(mh_txn *txn, mh_changeset *in_flight, struct mh_error *err) {
@@ -54,6 +56,7 @@ void mh_txn_end(mh_txn *txn) {
   mh_catalogue_drop(txn->catalogue);
   mh_changeset_free(txn->own);
   free(txn->issued);
+  mh_buffer_free(&txn->scratch);
   free(txn);
 }
 
@@ -72,6 +75,12 @@ const mh_catalogue *mh_txn_catalogue(const mh_txn *txn) { return txn->catalogue;
 mh_changeset *mh_txn_changeset(mh_txn *txn) { return txn->own; }
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn) { return txn->snapshot; }
 uint64_t mh_txn_number(const mh_txn *txn) { return txn->number; }
+struct mh_random *mh_txn_random(mh_txn *txn) { return &txn->random; }
+
+struct mh_buffer *mh_txn_scratch(mh_txn *txn) {
+  txn->scratch.size = 0;
+  return &txn->scratch;
+}
 
 /* ---- tables ---- */
 
@@ -205,7 +214,7 @@ struct mh_cursor {
   struct mh_slice keys[READ_AHEAD_MAX], values[READ_AHEAD_MAX];
   size_t given, count, ahead;
   bool exhausted; /* nothing more in the snapshot */
-  /* Per changeset, the last node given out or passed over; NULL before the first. */
+  /* Per changeset, the last node given out or passed over; NULL before the first look. */
   struct mh_node *at[LAYERS];
   bool placed, inclusive;      /* placed: only what lies behind `position` is left (inclusive: or is it) */
   bool seek_first;             /* the kv cursor has to be placed at `position` */
@@ -300,12 +309,12 @@ static struct mh_node *written_candidate(mh_cursor *cursor, size_t index) {
   const struct mh_written *written = changeset ? mh_changeset_written(changeset, cursor->space) : NULL;
   if (!written || !written->count) return NULL;
   struct mh_node *at = cursor->at[index], *node;
+  if (!at && !cursor->descending)
+    at = cursor->at[index] = cursor->placed ? mh_written_before(written, cursor->position) : written->head;
   if (at)
     node = cursor->descending ? at->back : at->next[0];
-  else if (cursor->descending)
-    node = written->tail[0];
   else
-    node = (cursor->placed ? mh_written_before(written, cursor->position) : written->head)->next[0];
+    node = written->tail[0];
   while (node && (!node->newest || ahead_of_position(cursor, mh_node_key(node)) <= 0)) {
     cursor->at[index] = node;
     node = cursor->descending ? node->back : node->next[0];

@@ -13,7 +13,8 @@
  * Beside its changes a document leaves what they depend on: the tables it read or issued a creation time in. commit.h
  * decides by that, under the lock, whether they may be stored.
  *
- * Lifetimes: a slice read here dies at the next write to the same key, at rollback, and at mh_txn_renew. */
+ * Lifetimes: a slice read here lives until the transaction is renewed or ended, whatever is written: the snapshot stands
+ * still, and versions stay in the changeset's arena. */
 #ifndef MH_TXN_H
 #define MH_TXN_H
 
@@ -142,6 +143,10 @@ mh_changeset *mh_txn_changeset(mh_txn *txn);
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn);
 /* Number of the last commit the snapshot shows. */
 uint64_t mh_txn_number(const mh_txn *txn);
+/* For the keys of what is inserted. */
+struct mh_random *mh_txn_random(mh_txn *txn);
+/* An empty buffer to compose a value in; its content dies at the next call. */
+struct mh_buffer *mh_txn_scratch(mh_txn *txn);
 
 /* Tables, those that are pending in this transaction included. NULL when there is none. */
 const struct mh_table *mh_txn_table(const mh_txn *txn, struct mh_slice name);

@@ -99,6 +99,7 @@ def check_runs(store, options, chance):
         flags = ["--reset"]  # the table is another one; begin again, once
         while kills < options.kills:
             if not store.run_and_kill(chance.uniform(0, 3 * whole_seconds / options.kills), "count.lua", *flags):
+                flags = []  # it came to its end
                 break
             kills += 1
             counts, record = store.documents_with_n(), store.status()
@@ -117,7 +118,8 @@ def check_runs(store, options, chance):
         if counts != {1: options.documents} or record["state"] != "success" or \
                 record["processed"] != options.documents or record["changed"] != options.documents:
             sys.exit(f"round {rounds}: documents by n are {counts}, the status is {record}")
-    print(f"{kills} kills in {rounds} rounds: every document was migrated exactly once\n{kills} passed, 0 failed")
+    print(f"{kills} kills in {rounds} rounds: every document was migrated exactly once")
+    print(f"{kills} passed, 0 failed")
 
 
 def check_imports(store, options, chance):
@@ -140,7 +142,8 @@ def check_imports(store, options, chance):
             sys.exit(f"a killed import {flag} left {len(found)} documents: {found[:5]} … {found[-5:]}")
         print(f"kill {kills}: {len(found)} documents after {flag}", flush=True)
     store.run("import", "t", "t.jsonl", "--replace")
-    print(f"{kills} kills: every import was whole, absent, or (--append) whole up to a document\n{kills} passed, 0 failed")
+    print(f"{kills} kills: every import was whole, absent, or (--append) whole up to a document")
+    print(f"{kills} passed, 0 failed")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ class Race:
 
     def run(self, *words, stdin=""):
         try:
-            done = subprocess.run([self.program, *words], cwd=self.directory, input=stdin, capture_output=True, text=True,
-                                  timeout=TIMEOUT_SECONDS)
+            done = subprocess.run([self.program, *words], cwd=self.directory, input=stdin, capture_output=True,
+                                  text=True, timeout=TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.faults.append(f"mighost {' '.join(words)} did not end within {TIMEOUT_SECONDS} s")
             self.over.set()
@@ -70,8 +70,8 @@ class Race:
         chance = random.Random(1)
         for round_number in self._rounds():
             mark = f"behind {round_number}"
-            self.run("import", "t", "-", "--append",
-                     stdin=json_lines({"mark": mark, "_creationTime": chance.uniform(1.4e12, 1.5e12)} for _ in range(3)))
+            documents = ({"mark": mark, "_creationTime": chance.uniform(1.4e12, 1.5e12)} for _ in range(3))
+            self.run("import", "t", "-", "--append", stdin=json_lines(documents))
             self.inserted.append((mark, time.time() * 1000))
 
     def upsert(self):

@@ -12,13 +12,11 @@ static const char type_name[] = "ctx.db";
 mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, const struct mh_document *document,
                           struct mh_error *err) {
   struct mh_lua_subject *subject = &db->subject;
-  subject->given.size = 0;
-  if (!mh_buffer_append(&subject->given, document->bson.data, document->bson.size)) return mh_fail_nomem(err);
+  subject->given = document->bson;
   subject->table = table;
   subject->key = document->key;
   subject->written = false;
-  struct mh_document given = {.key = document->key, .bson = mh_buffer_slice(&subject->given)};
-  mh_status status = mh_document_id(&given, &subject->id, err);
+  mh_status status = mh_document_id(document, &subject->id, err);
   db->evaluation++;
   db->evaluating = !status;
   return status;
@@ -33,7 +31,6 @@ void mh_lua_db_end(struct mh_lua_db *db) {
 void mh_lua_db_close(struct mh_lua_db *db) {
   mh_lua_encoder_free(db->encoder);
   mh_buffer_free(&db->bson);
-  mh_buffer_free(&db->subject.given);
   free(db->scans);
 }
 
@@ -41,7 +38,7 @@ mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *docum
                                  struct mh_error *err) {
   const struct mh_lua_subject *subject = &db->subject;
   if (subject->written) return mh_table_read(db->txn, subject->table, &subject->key, document, found, err);
-  *document = (struct mh_document){.key = subject->key, .bson = mh_buffer_slice(&subject->given)};
+  *document = (struct mh_document){.key = subject->key, .bson = subject->given};
   *found = true;
   return MH_OK;
 }

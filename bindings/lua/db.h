@@ -16,7 +16,7 @@ struct mh_lua_subject {
   const struct mh_table *table;
   struct mh_key key;
   struct mh_slice id;
-  struct mh_buffer given; /* its bytes when the evaluation began: a copy, since a write ends those of the transaction */
+  struct mh_slice given; /* its bytes when the evaluation began; they live until the transaction is renewed */
   bool written;           /* since then: what it is now has to be read */
 };
 

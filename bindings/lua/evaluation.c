@@ -63,7 +63,7 @@ static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
   mh_status status = mh_lua_db_read_subject(db, &now, &found, &err);
   if (!status && !found) now.bson = mh_slice(NULL, 0);
   if (!status && is_doc)
-    status = mh_lua_document_changes(db->encoder, L, RESULT, mh_buffer_slice(&db->subject.given), &patch, &err);
+    status = mh_lua_document_changes(db->encoder, L, RESULT, db->subject.given, &patch, &err);
   else if (!status)
     status = mh_lua_encode_patch(db->encoder, L, RESULT, now.bson, &patch, &err);
   if (!status && !patch.count) return;
@@ -82,7 +82,7 @@ static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
 static int evaluate_document(lua_State *L) {
   struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
   lua_settop(L, 0);
-  mh_lua_push_document(L, evaluation->documents, mh_buffer_slice(&evaluation->db.subject.given));
+  mh_lua_push_document(L, evaluation->documents, evaluation->db.subject.given);
   lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->context_ref);
   lua_pushvalue(L, DOC);

@@ -17,11 +17,19 @@ enum {
   MH_LUA_SEED_BYTES = 64
 };
 
-/* limits.c, memory. Bytes. */
+/* limits.c, memory. Bytes. Small blocks come from slabs and go to lists of free ones, a list a size: most of what a
+ * script allocates for a document is small and gone with it. Slabs are freed with the state. */
+enum { MH_LUA_SMALL_STEP = 16, MH_LUA_SMALL_SIZES = 16, MH_LUA_SLAB_BYTES = 64 * 1024 };
+
 struct mh_lua_memory {
   size_t used, peak, max;
   bool refused; /* the last allocation that failed in this call did so because of `max` */
+  void *free[MH_LUA_SMALL_SIZES]; /* of 16, 32, ... bytes; each holds the address of the next */
+  void *slabs;                    /* each begins with the address of the next */
+  uint8_t *slab_next, *slab_end;  /* what is left of the newest */
 };
+
+void mh_lua_memory_free(struct mh_lua_memory *memory);
 
 /* limits.c, time. `call` is odd while a call runs; the watchdog compares it with what it saw before. */
 struct mh_lua_clock {

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,12 +30,71 @@ static _Thread_local struct {
   pid_t id;
 } this_thread;
 
+/* A small block; NULL when memory is gone. */
+static void *take_small(struct mh_lua_memory *memory, size_t size_index) {
+  void *block = memory->free[size_index];
+  if (block) {
+    memcpy(&memory->free[size_index], block, sizeof block);
+    return block;
+  }
+  size_t size = (size_index + 1) * MH_LUA_SMALL_STEP;
+  if ((size_t)(memory->slab_end - memory->slab_next) < size) { /* what is left of the old slab is not worth a list */
+    uint8_t *slab = malloc(MH_LUA_SLAB_BYTES);
+    if (!slab) return NULL;
+    memcpy(slab, &memory->slabs, sizeof memory->slabs);
+    memory->slabs = slab;
+    memory->slab_next = slab + MH_LUA_SMALL_STEP;
+    memory->slab_end = slab + MH_LUA_SLAB_BYTES;
+  }
+  block = memory->slab_next;
+  memory->slab_next += size;
+  return block;
+}
+
+void mh_lua_memory_free(struct mh_lua_memory *memory) {
+  for (void *slab = memory->slabs, *next; slab; slab = next) {
+    memcpy(&next, slab, sizeof next);
+    free(slab);
+  }
+}
+
+/* Which list blocks of this size are on; MH_LUA_SMALL_SIZES for large ones. Under AddressSanitizer all are large, so
+ * that it sees each block. */
+static size_t small_index(size_t size) {
+#ifdef __SANITIZE_ADDRESS__
+  (void)size;
+  return MH_LUA_SMALL_SIZES;
+#else
+  size_t index = (size - 1) / MH_LUA_SMALL_STEP;
+  return index < MH_LUA_SMALL_SIZES ? index : MH_LUA_SMALL_SIZES;
+#endif
+}
+
+static void give_back(struct mh_lua_memory *memory, void *block, size_t index) {
+  if (index == MH_LUA_SMALL_SIZES) {
+    free(block);
+  } else {
+    memcpy(block, &memory->free[index], sizeof block);
+    memory->free[index] = block;
+  }
+}
+
+static void *resize(struct mh_lua_memory *memory, void *block, size_t old_size, size_t new_size) {
+  size_t index = small_index(new_size), old_index = block ? small_index(old_size) : index;
+  if (index == old_index && block) return index < MH_LUA_SMALL_SIZES ? block : realloc(block, new_size);
+  void *moved = index < MH_LUA_SMALL_SIZES ? take_small(memory, index) : malloc(new_size);
+  if (!moved || !block) return moved;
+  memcpy(moved, block, old_size < new_size ? old_size : new_size);
+  give_back(memory, block, old_index);
+  return moved;
+}
+
 void *mh_lua_allocate(void *argument, void *block, size_t old_size, size_t new_size) {
   mh_lua *lua = argument;
   struct mh_lua_memory *memory = &lua->memory;
   if (!block) old_size = 0; /* it is the kind of object then */
   if (new_size == 0) {
-    free(block);
+    if (block) give_back(memory, block, small_index(old_size));
     memory->used -= old_size;
     return NULL;
   }
@@ -43,7 +103,7 @@ void *mh_lua_allocate(void *argument, void *block, size_t old_size, size_t new_s
     memory->refused = true;
     return NULL;
   }
-  void *moved = realloc(block, new_size);
+  void *moved = resize(memory, block, old_size, new_size);
   if (!moved) {
     memory->refused = false;
     return NULL;

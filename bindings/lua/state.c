@@ -284,7 +284,7 @@ static mh_status open_state(mh_lua *lua, struct mh_error *err) {
   memcpy(lua_getextraspace(lua->main), &lua, sizeof lua);
   lua->chain[0] = lua->main;
   lua->depth = 1;
-  lua_gc(lua->main, LUA_GCGEN, 0, 0);
+  lua_gc(lua->main, LUA_GCGEN, 100, 400); /* collect when memory has doubled: little is kept from document to document */
   return mh_lua_open(lua, mh_lua_sandbox_open, err);
 }
 
@@ -314,6 +314,7 @@ void mh_lua_free(mh_lua *lua) {
   if (!lua) return;
   mh_lua_clock_close(lua);
   if (lua->main) lua_close(lua->main);
+  mh_lua_memory_free(&lua->memory);
   mh_lua_encoder_free(lua->encoder);
   mh_buffer_free(&lua->text);
   mh_buffer_free(&lua->bson);

@@ -149,13 +149,14 @@ static int compare_u64(const void *left, const void *right) {
 }
 
 static void random_numbers_differ_and_use_every_bit(void **unused) {
+  struct mh_random random = {0};
   (void)unused;
   enum { MANY = 2000 };
   uint64_t *numbers = calloc(MANY, sizeof *numbers), ones = 0, zeros = 0;
   assert_non_null(numbers);
   struct mh_error err;
   for (size_t i = 0; i < MANY; i++) {
-    assert_int_equal(mh_random_u64(&numbers[i], &err), MH_OK);
+    assert_int_equal(mh_random_u64(&random, &numbers[i], &err), MH_OK);
     ones |= numbers[i];
     zeros |= ~numbers[i];
   }
