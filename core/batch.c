@@ -19,14 +19,22 @@ static double now_ms(clockid_t clock) {
 
 /* ---- evaluation ---- */
 
-/* One evaluation as it goes on. */
+/* One evaluation as it goes on: the feed's state. */
 struct evaluation {
   const struct mh_batch_task *task;
   mh_txn *txn;
   const struct mh_table *table;
+  const struct mh_watch *watch;
   struct mh_batch *batch;
   double began_ms;
   size_t walked_bytes;
+  mh_cursor *cursor;                 /* of a walk */
+  struct mh_key late[LATE_KEYS];     /* of a late batch */
+  size_t late_count, late_next;
+  struct mh_document document;       /* at hand, and what to go back to if it fails */
+  uint32_t savepoint;
+  size_t printed;
+  bool feed_failed;                  /* the error is the store's, not the script's */
 };
 
 /* Pages the changes may dirty: scattered writes one each, those in key order no more than the pages walked over. */
@@ -50,104 +58,148 @@ static bool enough(const struct evaluation *evaluation) {
          now_ms(CLOCK_MONOTONIC) - evaluation->began_ms > MH_PACING_EVALUATION_MS;
 }
 
-static void note_failure(struct evaluation *evaluation, const struct mh_document *document) {
+/* Drops what the failed document did and keeps its error. It is marked too: under the lock it is looked whether what it
+ * saw was still true, since only then its error counts. */
+static mh_status note_failure(struct evaluation *evaluation, struct mh_error *err) {
   struct mh_batch *batch = evaluation->batch;
+  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
   struct mh_slice id;
   struct mh_error ignored; /* of a document too damaged to tell its id */
+  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
+  batch->changes->output.size = evaluation->printed;
   batch->failed = true;
   batch->failed_id[0] = 0;
-  if (!mh_document_id(document, &id, &ignored))
+  if (!mh_document_id(&evaluation->document, &id, &ignored))
     snprintf(batch->failed_id, sizeof batch->failed_id, "%.*s", (int)id.size, (const char *)id.data);
-  snprintf(batch->traceback, sizeof batch->traceback, "%s",
-           evaluation->task->evaluator->traceback(evaluation->task->evaluator->self));
+  snprintf(batch->traceback, sizeof batch->traceback, "%s", evaluator->traceback(evaluator->self));
+  batch->range.to = evaluation->document.key;
+  return mh_changeset_mark(batch->changes, &evaluation->document.key, err);
 }
 
-/* Evaluates one document and marks it. A failed one is marked too: under the lock it is looked whether what it saw was
- * still true, since only then its error counts. */
-static mh_status evaluate_one(struct evaluation *evaluation, const struct mh_document *document,
-                              struct mh_error *err) {
-  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
-  struct mh_batch *batch = evaluation->batch;
-  uint32_t savepoint = mh_txn_savepoint(evaluation->txn);
-  size_t printed = batch->changes->output.size;
-  evaluation->walked_bytes += document->bson.size;
-  if (evaluator->evaluate(evaluator->self, evaluation->table, document, &batch->error)) {
-    mh_txn_rollback(evaluation->txn, savepoint);
-    batch->changes->output.size = printed;
-    note_failure(evaluation, document);
-  }
-  return mh_changeset_mark(batch->changes, &document->key, err);
+/* The feed's `done`. */
+static mh_status done(void *self, struct mh_error *err) {
+  struct evaluation *evaluation = self;
+  evaluation->batch->range.to = evaluation->document.key;
+  mh_status status = mh_changeset_mark(evaluation->batch->changes, &evaluation->document.key, err);
+  evaluation->feed_failed = status != MH_OK;
+  return status;
+}
+
+static void hand_out(struct evaluation *evaluation, struct mh_document *document, bool *found) {
+  evaluation->savepoint = mh_txn_savepoint(evaluation->txn);
+  evaluation->printed = evaluation->batch->changes->output.size;
+  evaluation->walked_bytes += evaluation->document.bson.size;
+  *document = evaluation->document;
+  *found = true;
 }
 
 /* Whether the run itself inserted the document in an earlier commit. */
-static mh_status is_own(const struct evaluation *evaluation, const struct mh_watch *watch, const struct mh_key *key,
-                        bool *own, struct mh_error *err) {
+static mh_status is_own(const struct evaluation *evaluation, const struct mh_key *key, bool *own,
+                        struct mh_error *err) {
   enum mh_log_kind kind = MH_LOG_NONE;
   uint64_t number;
   mh_status status = MH_OK;
   if (evaluation->task->own_inserts)
-    status = mh_log_entry_read(mh_txn_snapshot(evaluation->txn), watch->log, mh_key_slice(key), &number, &kind, err);
+    status = mh_log_entry_read(mh_txn_snapshot(evaluation->txn), evaluation->watch->log, mh_key_slice(key), &number,
+                               &kind, err);
   *own = kind == MH_LOG_OWN;
   return status;
 }
 
-/* Walks ahead of the cursor. The range covers what was passed over as well. */
-static mh_status walk(struct evaluation *evaluation, const struct mh_watch *watch, struct mh_error *err) {
-  struct mh_batch *batch = evaluation->batch;
+/* Walks ahead of the cursor. The range covers what is passed over as well. */
+static mh_status walk(struct evaluation *evaluation, struct mh_document *document, bool *found,
+                      struct mh_error *err) {
   const struct mh_batch_task *task = evaluation->task;
-  mh_cursor *cursor = NULL;
-  mh_status status = mh_cursor_open(evaluation->txn, evaluation->table->documents, false, &cursor, err);
-  if (!status && !task->from_start) status = mh_cursor_seek(cursor, mh_key_slice(&task->from), err);
-  batch->range.to = task->from;
-  while (!status && !batch->failed) {
+  *found = false;
+  for (;;) {
     struct mh_slice key, value;
-    bool found, own;
+    bool any, own;
     if (enough(evaluation)) {
-      batch->full = true;
-      break;
+      evaluation->batch->full = true;
+      return MH_OK;
     }
-    status = mh_cursor_next(cursor, &key, &value, &found, err);
-    if (status) break;
-    if (!found) {
-      batch->range.to_end = true;
-      break;
+    mh_status status = mh_cursor_next(evaluation->cursor, &key, &value, &any, err);
+    if (status) return status;
+    if (!any) {
+      evaluation->batch->range.to_end = true;
+      return MH_OK;
     }
-    if (key.size != MH_KEY_BYTES) {
-      status = mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
-                       evaluation->table->name, key.size);
-      break;
-    }
-    struct mh_document document = {.bson = value};
-    memcpy(document.key.bytes, key.data, MH_KEY_BYTES);
-    if (!task->from_start && memcmp(document.key.bytes, task->from.bytes, MH_KEY_BYTES) == 0) continue;
-    if (mh_cursor_at_insert(cursor)) continue; /* invariant 3, before its commit */
-    status = is_own(evaluation, watch, &document.key, &own, err);
-    if (status || own) continue; /* and after it */
-    status = evaluate_one(evaluation, &document, err);
-    batch->range.to = document.key;
+    if (key.size != MH_KEY_BYTES)
+      return mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
+                     evaluation->table->name, key.size);
+    evaluation->document.bson = value;
+    memcpy(evaluation->document.key.bytes, key.data, MH_KEY_BYTES);
+    if (!task->from_start && memcmp(key.data, task->from.bytes, MH_KEY_BYTES) == 0) continue;
+    if (mh_cursor_at_insert(evaluation->cursor)) continue; /* invariant 3, before its commit */
+    status = is_own(evaluation, &evaluation->document.key, &own, err);
+    if (status) return status;
+    if (own) continue; /* and after it */
+    hand_out(evaluation, document, found);
+    return MH_OK;
   }
-  mh_cursor_close(cursor);
+}
+
+static mh_status next_ahead(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
+  struct evaluation *evaluation = self;
+  mh_status status = walk(evaluation, document, found, err);
+  evaluation->feed_failed = status != MH_OK;
   return status;
 }
 
 /* Takes the documents that others inserted behind the cursor. */
-static mh_status take_late(struct evaluation *evaluation, const struct mh_watch *watch, struct mh_error *err) {
-  struct mh_batch *batch = evaluation->batch;
-  struct mh_key keys[LATE_KEYS];
-  size_t count;
-  mh_status status = mh_log_inserted(mh_txn_snapshot(evaluation->txn), watch->log, keys, LATE_KEYS, &count, err);
-  batch->range.listed = true;
-  for (size_t i = 0; !status && !batch->failed && i < count; i++) {
+static mh_status take_late(struct evaluation *evaluation, struct mh_document *document, bool *found,
+                           struct mh_error *err) {
+  *found = false;
+  while (evaluation->late_next < evaluation->late_count) {
     if (enough(evaluation)) {
-      batch->full = true;
-      break;
+      evaluation->batch->full = true;
+      return MH_OK;
     }
-    struct mh_document document;
-    bool found;
-    status = mh_table_read(evaluation->txn, evaluation->table, &keys[i], &document, &found, err);
-    if (status) break;
-    status = found ? evaluate_one(evaluation, &document, err) : mh_changeset_mark(batch->changes, &keys[i], err);
+    const struct mh_key *key = &evaluation->late[evaluation->late_next++];
+    bool there;
+    mh_status status = mh_table_read(evaluation->txn, evaluation->table, key, &evaluation->document, &there, err);
+    if (status) return status;
+    if (there) {
+      hand_out(evaluation, document, found);
+      return MH_OK;
+    }
+    status = mh_changeset_mark(evaluation->batch->changes, key, err);
+    if (status) return status;
   }
+  return MH_OK;
+}
+
+static mh_status next_late(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
+  struct evaluation *evaluation = self;
+  mh_status status = take_late(evaluation, document, found, err);
+  evaluation->feed_failed = status != MH_OK;
+  return status;
+}
+
+/* Finds what the feed hands out. */
+static mh_status open_feed(struct evaluation *evaluation, struct mh_error *err) {
+  const struct mh_batch_task *task = evaluation->task;
+  if (task->late) {
+    evaluation->batch->range.listed = true;
+    return mh_log_inserted(mh_txn_snapshot(evaluation->txn), evaluation->watch->log, evaluation->late, LATE_KEYS,
+                           &evaluation->late_count, err);
+  }
+  evaluation->batch->range.to = task->from;
+  mh_status status = mh_cursor_open(evaluation->txn, evaluation->table->documents, false, &evaluation->cursor, err);
+  if (!status && !task->from_start) status = mh_cursor_seek(evaluation->cursor, mh_key_slice(&task->from), err);
+  return status;
+}
+
+static mh_status evaluate_feed(struct evaluation *evaluation, struct mh_error *err) {
+  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
+  const struct mh_feed feed = {
+      .self = evaluation, .next = evaluation->task->late ? next_late : next_ahead, .done = done};
+  mh_status status = open_feed(evaluation, err);
+  if (status) return status;
+  status = evaluator->evaluate(evaluator->self, evaluation->table, &feed, &evaluation->batch->error);
+  if (!status) return MH_OK;
+  if (!evaluation->feed_failed) return note_failure(evaluation, err);
+  *err = evaluation->batch->error;
   return status;
 }
 
@@ -163,12 +215,13 @@ mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struc
       .task = task, .txn = txn, .batch = batch, .began_ms = now_ms(CLOCK_MONOTONIC)};
   evaluation.table = mh_txn_table(txn, mh_slice_text(task->table));
   if (!evaluation.table) return mh_fail(err, MH_REFUSED, "the table %s is gone", task->table);
-  const struct mh_watch *watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
-  if (!watch) return mh_fail_watch_gone(task->table, err);
+  evaluation.watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
+  if (!evaluation.watch) return mh_fail_watch_gone(task->table, err);
   mh_status status =
       task->evaluator->begin(task->evaluator->self, txn, (double)(int64_t)now_ms(CLOCK_REALTIME), task->processed, err);
-  if (status) return status;
-  return task->late ? take_late(&evaluation, watch, err) : walk(&evaluation, watch, err);
+  if (!status) status = evaluate_feed(&evaluation, err);
+  mh_cursor_close(evaluation.cursor);
+  return status;
 }
 
 /* ---- storing ---- */

@@ -57,15 +57,26 @@ mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t
 /* The cursor as text that --cursor takes, at least 33 bytes; empty when there is none. */
 void mh_run_cursor_text(const struct mh_run_record *record, char text[33]);
 
+/* Hands out the documents of a batch. It holds what the core owns meanwhile, so that an evaluator may loop over it inside
+ * a fence that errors jump out of: nothing of the core stands on the stack then. */
+struct mh_feed {
+  void *self;
+  /* The next document; not found at the end of the batch. */
+  mh_status (*next)(void *self, struct mh_document *document, bool *found, struct mh_error *err);
+  /* The evaluation of that document is over. */
+  mh_status (*done)(void *self, struct mh_error *err);
+};
+
 /* What evaluates documents: supplied by bindings/lua; core never sees Lua. */
 struct mh_evaluator {
   void *self;
-  /* Before the first document of a batch: what it will read and write. now: ms since the epoch, the same for all of
-   * the batch. `processed`: documents before this batch. */
+  /* Before a batch: what it will read and write. now: ms since the epoch, the same for all of the batch.
+   * `processed`: documents before this batch. */
   mh_status (*begin)(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err);
-  /* Evaluates one document; what it writes goes into the transaction, what it prints into the changeset's output. */
-  mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_document *document,
-                        struct mh_error *err);
+  /* Evaluates what the feed hands out, to its end or to the first document that fails, whose error it returns; or to
+   * the first error of the feed, which it returns as it is. What a document writes goes into the transaction, what it
+   * prints into the changeset's output. */
+  mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err);
   /* The traceback of the error evaluate() just returned; "" for none. Valid until the next call. */
   const char *(*traceback)(void *self);
 };

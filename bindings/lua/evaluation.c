@@ -76,11 +76,10 @@ static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
   raise_at_function(L, evaluation, &err);
 }
 
-/* ---- one document ---- */
+/* ---- documents ---- */
 
-/* evaluate_document(evaluation) [-0,+0,e] */
-static int evaluate_document(lua_State *L) {
-  struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
+/* Calls migrateOne on the document at hand and does what its result says. Leaves the stack as it likes. [-0,+?,e] */
+static void evaluate_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
   lua_settop(L, 0);
   mh_lua_push_document(L, evaluation->documents, evaluation->db.subject.given);
   lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
@@ -91,11 +90,43 @@ static int evaluate_document(lua_State *L) {
   if (results > 1) {
     char what[32];
     snprintf(what, sizeof what, "%d values", results);
-    return refuse_result(L, evaluation, what);
+    refuse_result(L, evaluation, what);
   }
-  if (results == 0 || lua_isnil(L, RESULT)) return 0;
-  if (!lua_istable(L, RESULT)) return refuse_type(L, evaluation);
+  if (results == 0 || lua_isnil(L, RESULT)) return;
+  if (!lua_istable(L, RESULT)) refuse_type(L, evaluation);
   apply_result(L, evaluation);
+}
+
+/* The next document of the feed, made ready; false at the feed's end and on a failure, which is in `evaluation`. */
+static bool begin_document(struct mh_lua_evaluation *evaluation) {
+  struct mh_document document;
+  bool found;
+  evaluation->status = evaluation->feed->next(evaluation->feed->self, &document, &found, &evaluation->error);
+  if (evaluation->status || !found) return false;
+  evaluation->status = mh_lua_db_begin(&evaluation->db, evaluation->table, &document, &evaluation->error);
+  mh_lua_seed(evaluation->lua, document.key.bytes, MH_KEY_BYTES);
+  return !evaluation->status;
+}
+
+static bool end_document(struct mh_lua_evaluation *evaluation) {
+  mh_lua_db_end(&evaluation->db);
+  evaluation->processed++;
+  if (evaluation->output_lost)
+    evaluation->status = mh_fail_nomem(&evaluation->error);
+  else
+    evaluation->status = evaluation->feed->done(evaluation->feed->self, &evaluation->error);
+  return !evaluation->status;
+}
+
+/* evaluate_documents(evaluation): all of the feed within one fence, since building one costs as much as a small
+ * function. [-0,+0,e] */
+static int evaluate_documents(lua_State *L) {
+  struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
+  while (begin_document(evaluation)) {
+    evaluate_document(L, evaluation);
+    if (!mh_lua_call_again(evaluation->lua)) break; /* a script caught what it may not */
+    if (!end_document(evaluation)) break;
+  }
   return 0;
 }
 
@@ -107,18 +138,18 @@ static mh_status call(struct mh_lua_evaluation *evaluation, lua_CFunction functi
   return mh_lua_call(evaluation->lua, 1, 0, err);
 }
 
-static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_document *document,
+static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed,
                           struct mh_error *err) {
   struct mh_lua_evaluation *evaluation = self;
-  mh_status status = mh_lua_db_begin(&evaluation->db, table, document, err);
-  if (status) return status;
-  mh_lua_seed(evaluation->lua, document->key.bytes, MH_KEY_BYTES);
-  status = call(evaluation, evaluate_document, err);
-  mh_lua_db_end(&evaluation->db);
-  evaluation->processed++;
-  if (!evaluation->output_lost) return status;
+  evaluation->table = table;
+  evaluation->feed = feed;
+  evaluation->status = MH_OK;
   evaluation->output_lost = false;
-  return status ? status : mh_fail_nomem(err);
+  mh_status status = call(evaluation, evaluate_documents, err);
+  mh_lua_db_end(&evaluation->db);
+  if (status || !evaluation->status) return status;
+  *err = evaluation->error;
+  return evaluation->status;
 }
 
 /* ---- a batch ---- */

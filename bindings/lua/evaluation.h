@@ -1,7 +1,8 @@
 /* evaluation: supplies struct mh_evaluator (core/migration.h): calls migrateOne on one document after the other.
  *
  *   begin      a new ctx, so that one kept from an earlier batch is known to be dead
- *   evaluate   migrateOne(ctx, doc) and what is done with its result, within one fence: evaluate_document() */
+ *   evaluate   migrateOne(ctx, doc) and what is done with its result, for all documents of a batch within one fence:
+ *              evaluate_documents() */
 #ifndef MH_LUA_EVALUATION_H
 #define MH_LUA_EVALUATION_H
 
@@ -17,6 +18,10 @@ struct mh_lua_evaluation {
   const char *name;             /* the migration's; of its owner */
   uint64_t processed;           /* documents before the one at hand */
   bool output_lost;             /* memory was gone when the script printed */
+  const struct mh_table *table; /* of the batch at hand */
+  const struct mh_feed *feed;
+  mh_status status;             /* failures of the feed, which are not the script's */
+  struct mh_error error;
 };
 
 /* What print writes goes here: struct mh_lua_options' output. `self` is the evaluation: while one goes on, into the

@@ -92,6 +92,7 @@ void *mh_lua_allocate(void *lua, void *block, size_t old_size, size_t new_size);
 mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err);
 void mh_lua_clock_close(mh_lua *lua);
 void mh_lua_clock_start(mh_lua *lua);
+void mh_lua_clock_again(mh_lua *lua);
 void mh_lua_clock_stop(mh_lua *lua);
 /* For a coroutine that joined the chain: where the time is over already, it is stopped at its next instruction. */
 void mh_lua_clock_join(mh_lua *lua, lua_State *co);

@@ -166,12 +166,23 @@ void mh_lua_clock_start(mh_lua *lua) {
   next_call(clock);
 }
 
-void mh_lua_clock_stop(mh_lua *lua) {
-  next_call(&lua->clock);
-  this_thread.running = lua->clock.outer;
+/* Forgets a limit that was reached: what comes next has its own. */
+static void disarm(mh_lua *lua) {
   if (!lua->clock.expired) return;
   lua->clock.expired = 0;
   lua_sethook(lua->main, NULL, 0, 0);
+}
+
+void mh_lua_clock_again(mh_lua *lua) {
+  next_call(&lua->clock);
+  disarm(lua); /* while no call runs, so that no signal can set it behind our back */
+  next_call(&lua->clock);
+}
+
+void mh_lua_clock_stop(mh_lua *lua) {
+  next_call(&lua->clock);
+  this_thread.running = lua->clock.outer;
+  disarm(lua);
 }
 
 void mh_lua_pause(mh_lua *lua) {

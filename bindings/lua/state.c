@@ -240,6 +240,14 @@ static mh_status failed(mh_lua *lua, lua_State *L, int status, int handler, stru
   return err->status;
 }
 
+/* Whether an error stands that no script may catch. */
+static bool has_failed(const mh_lua *lua) { return lua->sticks || (lua->marks && lua->marks->damaged); }
+
+bool mh_lua_call_again(mh_lua *lua) {
+  mh_lua_clock_again(lua);
+  return !has_failed(lua);
+}
+
 mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err) {
   lua_State *L = mh_lua_state(lua);
   int handler = lua_gettop(L) - nargs;
@@ -251,7 +259,7 @@ mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err
   lua->caught.place[0] = 0;
   int status = lua_pcall(L, nargs, nresults, handler);
   mh_status result = MH_OK;
-  if (status == LUA_OK && !lua->sticks && !(lua->marks && lua->marks->damaged)) lua_remove(L, handler);
+  if (status == LUA_OK && !has_failed(lua)) lua_remove(L, handler);
   else result = failed(lua, L, status, handler, err);
   lua->calls--;
   if (outermost) {

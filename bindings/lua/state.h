@@ -42,6 +42,10 @@ mh_lua *mh_lua_of(lua_State *L);
  *   others      raised by mh_lua_raise() and not caught, with the script's line put before their place */
 mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err);
 
+/* Within mh_lua_call(), between two things that are each to have the whole time limit: begins it anew. False when the first
+ * has failed although it seems to have ended well: return, and mh_lua_call() returns the error. */
+bool mh_lua_call_again(mh_lua *lua);
+
 /* The stack where the last error of mh_lua_call() was raised, a line a function, innermost first; "" when it is not
  * known (memory). Valid until the next error. */
 const char *mh_lua_traceback(const mh_lua *lua);

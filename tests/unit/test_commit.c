@@ -119,9 +119,8 @@ static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, 
   return MH_OK;
 }
 
-static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_document *document,
-                          struct mh_error *err) {
-  struct fixture *f = self;
+static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, const struct mh_document *document,
+                              struct mh_error *err) {
   mh_txn *txn = f->evaluator_txn;
   mh_status status = MH_OK;
   const struct mh_table *made = table_of(txn, "made");
@@ -139,6 +138,19 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
     default: break;
   }
   return status ? status : bump(txn, table, document, err);
+}
+
+static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed,
+                          struct mh_error *err) {
+  for (;;) {
+    struct mh_document document;
+    bool found;
+    mh_status status = feed->next(feed->self, &document, &found, err);
+    if (status || !found) return status;
+    status = evaluate_one(self, table, &document, err);
+    if (!status) status = feed->done(feed->self, err);
+    if (status) return status;
+  }
 }
 
 static const char *traceback(void *self) {

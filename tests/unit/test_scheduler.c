@@ -75,9 +75,8 @@ static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, 
   return MH_OK;
 }
 
-static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_document *document,
-                          struct mh_error *err) {
-  struct fixture *f = self;
+static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, const struct mh_document *document,
+                              struct mh_error *err) {
   mh_status status = MH_OK;
   if (++f->evaluated == f->stop_after) atomic_store(&f->stop, true);
   if (f->function == COUNT) status = count_up(f->txn, err);
@@ -91,6 +90,19 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
     mh_buffer_format(&mh_txn_changeset(f->txn)->output, "%ld ", (long)number(document->bson, "i"));
   }
   return status ? status : set_number(f->txn, table, document, "n", number(document->bson, "n") + 1, err);
+}
+
+static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed,
+                          struct mh_error *err) {
+  for (;;) {
+    struct mh_document document;
+    bool found;
+    mh_status status = feed->next(feed->self, &document, &found, err);
+    if (status || !found) return status;
+    status = evaluate_one(self, table, &document, err);
+    if (!status) status = feed->done(feed->self, err);
+    if (status) return status;
+  }
 }
 
 static const char *traceback(void *self) {
