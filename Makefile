@@ -6,7 +6,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pro
 # VARIANT picks a build beside the usual one: `make VARIANT=asan` gives build/asan/mighost.
 VARIANT ?= release
 BUILD = build/$(VARIANT)
-OPTIMIZE_release = -O2
+OPTIMIZE_release = -O2 -fno-plt
 OPTIMIZE_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPTIMIZE_tsan = -O1 -fsanitize=thread
 OPTIMIZE = $(OPTIMIZE_$(VARIANT))
