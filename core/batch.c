@@ -226,8 +226,6 @@ mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struc
 
 /* ---- storing ---- */
 
-static double wall_clock_ms(void) { return (double)(int64_t)now_ms(CLOCK_REALTIME); }
-
 static uint64_t count_changed(const mh_changeset *changes, size_t documents) {
   uint64_t changed = 0;
   uint32_t before = 0;
@@ -238,22 +236,10 @@ static uint64_t count_changed(const mh_changeset *changes, size_t documents) {
   return changed;
 }
 
-static mh_status record_failure(mh_commit *commit, const struct mh_batch *batch, struct mh_run_record *record,
-                                struct mh_error *err) {
-  record->state = MH_RUN_FAILED;
-  record->latest_end = wall_clock_ms();
-  snprintf(record->error, sizeof record->error, "%s", batch->error.message);
-  snprintf(record->error_place, sizeof record->error_place, "%s", batch->error.place);
-  snprintf(record->error_id, sizeof record->error_id, "%s", batch->failed_id);
-  snprintf(record->traceback, sizeof record->traceback, "%s", batch->traceback);
-  return mh_run_record_write(mh_commit_kv(commit), record, err);
-}
-
 /* The walk is over and nobody inserted behind it: done, in this very commit. */
 static mh_status record_success(mh_commit *commit, struct mh_run_record *record, const struct mh_log_counts *counts,
                                 struct mh_error *err) {
-  record->state = MH_RUN_SUCCESS;
-  record->latest_end = wall_clock_ms();
+  mh_run_record_end(record, MH_RUN_SUCCESS);
   record->rewritten = counts->rewritten;
   mh_status status = mh_commit_drop_watch(commit, record->watch, err);
   record->watch = 0;
@@ -272,7 +258,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   result->disturbed = !whole;
   if (whole && batch->failed) {
     result->failed = true;
-    return record_failure(commit, batch, record, err);
+    mh_run_record_fail(record, &batch->error, batch->failed_id, batch->traceback);
+    return mh_run_record_write(mh_commit_kv(commit), record, err);
   }
   if (!whole && !documents) return MH_OK;
   const struct mh_watch *watch = mh_catalogue_watch(mh_commit_catalogue(commit), lineage->watch);

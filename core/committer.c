@@ -65,9 +65,11 @@ mh_status mh_committer_new(mh_store *store, struct mh_lineage *lineage, mh_commi
   committer->lineage = lineage;
   pthread_mutex_init(&committer->mutex, NULL);
   pthread_cond_init(&committer->changed, NULL);
-  /* Signals are for the thread that evaluates: its watchdog and Ctrl-C. */
+  /* Signals are for the thread that evaluates: its watchdog and Ctrl-C. But a fault is of the thread that has it. */
   sigset_t all, before;
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
+  sigdelset(&all, SIGSEGV);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int failed = pthread_create(&committer->thread, NULL, work, committer);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,5 +1,6 @@
 /* The embedded engine: transactions over LMDB. Beside it: kv_lmdb_open.c (making and opening a store), kv_lmdb_spaces.c
- * (named databases), kv_lmdb_cursor.c, kv_lmdb_file.c (data.mdb as bytes). A process opens a store once.
+ * (named databases), kv_lmdb_cursor.c, kv_lmdb_file.c (data.mdb as bytes), kv_lmdb_damage.c (what LMDB returns no error
+ * for). A process opens a store once.
  *
  * 1. The turnstile. LMDB's writer mutex is not fair: a committer that comes back at once gets it again and again.
  *    Every writer first waits for byte 0 of mighost.lock, then for LMDB's mutex, then releases the byte. Whoever waits

@@ -16,6 +16,8 @@ enum { MH_LMDB_HANDLE_SLOTS = 2 * MH_KV_SPACES_MAX }; /* at most half full, so t
 #define MH_LMDB_OPENING (UINT64_C(1) << 62)    /* held while a store is opened or made */
 #define MH_LMDB_PROCESS (MH_LMDB_OPENING + 1)  /* + process id: held while that process has the store open */
 
+#define MH_LMDB_DATA_NAME "data.mdb"
+
 /* Address space reserved for the file to grow in; halved until it fits (an rlimit, valgrind, a small machine). */
 #define MH_LMDB_MAP_BYTES ((size_t)1 << 40)
 
@@ -73,6 +75,9 @@ mh_status mh_lmdb_handle(const mh_kv_txn *txn, mh_space space, MDB_dbi *dbi, str
 mh_status mh_lmdb_spaces_open(mh_kv *kv, MDB_txn *txn, mh_space first, uint32_t count, bool create, MDB_dbi *dbis,
                               struct mh_error *err);
 void mh_lmdb_spaces_publish(mh_kv *kv, mh_space first, uint32_t count, const MDB_dbi *dbis);
+
+/* For mdb_env_set_assert: says that the store is damaged and ends the process (kv_lmdb_damage.c). */
+void mh_lmdb_on_assert(MDB_env *env, const char *message);
 
 /* The record in the unnamed database that makes it a store (drawn in kv_lmdb_open.c). */
 struct mh_lmdb_format {

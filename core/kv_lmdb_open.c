@@ -34,7 +34,7 @@ enum {
   NAME_ROOM = 16        /* bytes that "/mighost.lock" adds to the directory's path */
 };
 
-static const char data_name[] = "data.mdb", lock_name[] = "lock.mdb", own_lock_name[] = "mighost.lock";
+static const char data_name[] = MH_LMDB_DATA_NAME, lock_name[] = "lock.mdb", own_lock_name[] = "mighost.lock";
 static const struct {
   const char *data;
   size_t size;
@@ -159,6 +159,8 @@ static mh_status enter_process(const mh_kv *kv, struct mh_error *err) {
 static mh_status open_environment(mh_kv *kv, size_t map_bytes, struct mh_error *err) {
   unsigned flags = MDB_NOTLS | (kv->may_write ? 0 : MDB_RDONLY);
   int dead, rc = mdb_env_create(&kv->env);
+  if (!rc) rc = mdb_env_set_userctx(kv->env, kv);
+  if (!rc) rc = mdb_env_set_assert(kv->env, mh_lmdb_on_assert);
   if (!rc) rc = mdb_env_set_mapsize(kv->env, mh_lmdb_reservable(map_bytes));
   if (!rc) rc = mdb_env_set_maxdbs(kv->env, MH_KV_SPACES_MAX);
   if (!rc) rc = mdb_env_set_maxreaders(kv->env, SNAPSHOTS_MAX);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const char *const STATE_NAMES[] = {
     [MH_RUN_UNKNOWN] = "unknown", [MH_RUN_IN_PROGRESS] = "inProgress", [MH_RUN_SUCCESS] = "success",
@@ -110,6 +111,24 @@ mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record
 mh_status mh_run_record_delete(mh_kv_txn *txn, const char *name, struct mh_error *err) {
   bool found;
   return mh_kv_delete(txn, MH_SPACE_RUNS, mh_slice_text(name), &found, err);
+}
+
+/* ---- its end ---- */
+
+void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  record->state = state;
+  record->latest_end = (double)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+}
+
+void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,
+                        const char *traceback) {
+  mh_run_record_end(record, MH_RUN_FAILED);
+  snprintf(record->error, sizeof record->error, "%s", cause->message);
+  snprintf(record->error_place, sizeof record->error_place, "%s", cause->place);
+  snprintf(record->error_id, sizeof record->error_id, "%s", document_id);
+  snprintf(record->traceback, sizeof record->traceback, "%s", traceback);
 }
 
 /* ---- all of them ---- */

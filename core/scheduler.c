@@ -392,16 +392,13 @@ static mh_status loop(struct run *run, struct mh_error *err) {
 /* Writes a last state that no batch wrote. */
 static mh_status write_end(struct run *run, enum mh_run_state state, const struct mh_error *cause,
                            struct mh_error *err) {
-  struct mh_run_record *record = run->record;
-  record->state = state;
-  record->latest_end = (double)(int64_t)clock_ms(CLOCK_REALTIME);
-  if (cause) {
-    snprintf(record->error, sizeof record->error, "%s", cause->message);
-    snprintf(record->error_place, sizeof record->error_place, "%s", cause->place);
-  }
+  if (cause)
+    mh_run_record_fail(run->record, cause, "", "");
+  else
+    mh_run_record_end(run->record, state);
   mh_commit *commit = NULL;
   mh_status status = mh_commit_begin(run->store, 0, &commit, err);
-  if (!status) status = mh_run_record_write(mh_commit_kv(commit), record, err);
+  if (!status) status = mh_run_record_write(mh_commit_kv(commit), run->record, err);
   if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
@@ -420,6 +417,23 @@ static mh_status finish(struct run *run, mh_status status, enum mh_run_outcome *
   bool halted = stop_asked(run);
   *outcome = halted ? MH_RUN_HALTED : MH_RUN_STOPPED;
   return write_end(run, halted ? MH_RUN_INTERRUPTED : MH_RUN_UNKNOWN, NULL, err);
+}
+
+mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
+                      struct mh_error *err) {
+  struct mh_run_record record;
+  mh_commit *commit = NULL;
+  bool found = false;
+  mh_status status = mh_commit_begin(store, 0, &commit, err);
+  if (!status) status = mh_run_record_read(mh_commit_kv(commit), name, &record, &found, err);
+  bool goes_on = !status && found && record.state == MH_RUN_IN_PROGRESS;
+  if (goes_on) {
+    mh_run_record_fail(&record, cause, document_id, "");
+    status = mh_run_record_write(mh_commit_kv(commit), &record, err);
+  }
+  if (goes_on && !status) return mh_commit_finish(commit, NULL, NULL, err);
+  mh_commit_abort(commit);
+  return status;
 }
 
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,

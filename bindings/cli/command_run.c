@@ -37,6 +37,7 @@ enum { DOC_TIMEOUT_S = 10, MAX_MEMORY_MIB = 256 }; /* SPEC 9 */
 /* A run as it is shown. */
 struct show {
   const struct mh_cli *cli;
+  struct mh_buffer command; /* that goes on with it */
   struct mh_progress progress;
   struct mh_run_record before; /* what was stored before; all zero when it begins anew */
   struct mh_lock_times locks;
@@ -177,22 +178,33 @@ static bool failed_at_document(const struct mh_run_record *record, const struct 
   return record->state == MH_RUN_FAILED && record->error_id[0] && strcmp(record->error, err->message) == 0;
 }
 
-/* What failed, where that was, how to go on, and the stack. */
-static int print_failure(const struct show *show, const struct mh_migration *migration,
-                         const struct mh_run_record *record, const struct mh_error *err) {
+/* What failed, where that was, and how to go on. */
+static void print_fault(const struct show *show, const struct mh_error *fault, const char *document) {
+  mh_print_error(show->cli, fault);
+  if (!*document) return;
+  fputs("while migrating ", stderr);
+  mh_print_styled(stderr, show->cli->color_err, MH_STYLE_BOLD, document);
+  fputs(", batch rolled back, resume with: ", stderr);
+  mh_print_plain(stderr, (const char *)show->command.data);
+  fputc('\n', stderr);
+}
+
+/* The last words of a process whose script hangs. */
+static void on_hang(void *self, const struct mh_error *err, const char *document) {
+  struct show *show = self;
+  mh_progress_end(&show->progress);
+  print_fault(show, err, document);
+}
+
+/* The same, and the stack. */
+static int print_failure(const struct show *show, const struct mh_run_record *record, const struct mh_error *err) {
   if (!failed_at_document(record, err)) return mh_cli_fail(show->cli, err);
   struct mh_error fault;
   char document[MH_DOCUMENT_PLACE_BYTES];
   mh_record_fault(record, &fault, document);
-  bool color = show->cli->color_err;
-  mh_print_error(show->cli, &fault);
-  fputs("while migrating ", stderr);
-  mh_print_styled(stderr, color, MH_STYLE_BOLD, document);
-  fputs(", batch rolled back, resume with: ", stderr);
-  mh_print_plain(stderr, migration->command);
-  fputc('\n', stderr);
+  print_fault(show, &fault, document);
   if (record->traceback[0]) {
-    mh_print_styled(stderr, color, MH_STYLE_DIM, record->traceback);
+    mh_print_styled(stderr, show->cli->color_err, MH_STYLE_DIM, record->traceback);
     fputc('\n', stderr);
   }
   return MH_EXIT_FAILED;
@@ -200,15 +212,15 @@ static int print_failure(const struct show *show, const struct mh_migration *mig
 
 /* ---- the command ---- */
 
-static int run_migration(const struct mh_cli *cli, const struct mh_option_value *own, mh_store *store,
+static int run_migration(struct show *show, const struct mh_option_value *own, mh_store *store,
                          const struct mh_migration *migration) {
-  struct show show = {.cli = cli};
+  const struct mh_cli *cli = show->cli;
   struct mh_run_record record = {0};
   enum mh_run_outcome outcome = MH_RUN_DONE;
   struct mh_error err;
   bool anew = own[RUN_RESET].given || own[RUN_CURSOR].given;
-  if (!anew && read_before(store, migration, &show.before, &err)) return mh_cli_fail(cli, &err);
-  announce(&show, migration);
+  if (!anew && read_before(store, migration, &show->before, &err)) return mh_cli_fail(cli, &err);
+  announce(show, migration);
 
   struct mh_run_options run_options = {
       .reset = own[RUN_RESET].given,
@@ -217,62 +229,64 @@ static int run_migration(const struct mh_cli *cli, const struct mh_option_value 
       .lock_budget_ms = own[RUN_LOCK_MS].number,
       .cursor = own[RUN_CURSOR].text,
       .stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping at the next batch boundary; press Ctrl-C again to kill"),
-      .self = &show,
+      .self = show,
       .progress = on_progress,
       .output = on_output,
   };
-  show.progress = mh_progress_start(cli, migration->name, (double)show.before.processed);
+  show->progress = mh_progress_start(cli, migration->name, (double)show->before.processed);
   mh_status status = mh_run(store, migration, &run_options, &record, &outcome, &err);
-  double seconds = (double)(mh_now_ns() - show.progress.started_ns) / 1e9;
-  mh_progress_end(&show.progress);
-  bool same_run = record.latest_start == show.before.latest_start; /* nobody began it anew meanwhile */
-  if (!same_run) show.before = (struct mh_run_record){0};
+  double seconds = (double)(mh_now_ns() - show->progress.started_ns) / 1e9;
+  mh_progress_end(&show->progress);
+  bool same_run = record.latest_start == show->before.latest_start; /* nobody began it anew meanwhile */
+  if (!same_run) show->before = (struct mh_run_record){0};
 
   if (cli->json && record.name[0] && status != MH_REFUSED && status != MH_USAGE) {
     struct mh_error json_err;
     cJSON *json = mh_record_json(&record);
-    if (!add_locks(json, &show.locks)) {
+    if (!add_locks(json, &show->locks)) {
       cJSON_Delete(json);
       json = NULL;
     }
     if (mh_json_print(json, &json_err)) return mh_cli_fail(cli, &json_err);
   }
-  if (status) return print_failure(&show, migration, &record, &err);
-  if (outcome == MH_RUN_HALTED) return print_halted(&show, migration, &record);
+  if (status) return print_failure(show, &record, &err);
+  if (outcome == MH_RUN_HALTED) return print_halted(show, migration, &record);
   if (outcome == MH_RUN_ALREADY_DONE)
     print_already_done(cli, migration, &record);
   else
-    print_done(&show, migration, &record, outcome, seconds);
+    print_done(show, migration, &record, outcome, seconds);
   return MH_EXIT_OK;
 }
 
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   const struct mh_option_value *own = arguments->own;
+  struct show show = {.cli = cli};
   struct mh_script_options script_options = {
       .scripts_root = own[RUN_SCRIPTS].text,
       .allow_unsafe = own[RUN_ALLOW_UNSAFE].given,
       .doc_timeout_ms = (uint32_t)((own[RUN_DOC_TIMEOUT].given ? own[RUN_DOC_TIMEOUT].number : DOC_TIMEOUT_S) * 1000),
       .max_memory_bytes = (size_t)(own[RUN_MAX_MEMORY].given ? own[RUN_MAX_MEMORY].number : MAX_MEMORY_MIB) << 20,
+      .on_hang = on_hang,
+      .on_hang_self = &show,
   };
   struct mh_error err;
   if (check_operands(arguments, &err)) return mh_cli_misused(cli, &mh_command_run, &err);
   mh_script *script = NULL;
   mh_store *store = NULL;
-  struct mh_buffer command = {0};
-  mh_status status = mh_script_open(arguments->operands[0], &script_options, &script, &err);
-  if (!status) status = build_command(cli, arguments, &command, &err);
+  mh_status status = build_command(cli, arguments, &show.command, &err);
+  if (!status) status = mh_script_open(arguments->operands[0], &script_options, &script, &err);
   if (!status) status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
   int result;
   if (status) {
     result = mh_cli_fail(cli, &err);
   } else {
     struct mh_migration migration = *mh_script_migration(script);
-    migration.command = (const char *)command.data;
-    result = run_migration(cli, own, store, &migration);
+    migration.command = (const char *)show.command.data;
+    result = run_migration(&show, own, store, &migration);
   }
+  mh_script_close(script); /* with the thread that would record a hang in the store */
   mh_store_close(store);
-  mh_script_close(script);
-  mh_buffer_free(&command);
+  mh_buffer_free(&show.command);
   return result;
 }
 

@@ -1,5 +1,6 @@
 /* mighost: the command line. Reads the words, finds the command, calls it; nothing below calls exit(). */
 #include "cli.h"
+#include "fault.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ static int dispatch(const char **words, size_t count) {
 }
 
 int main(int argc, char **argv) {
+  mh_catch_faults();
   int status = dispatch((const char **)argv + 1, argc > 0 ? (size_t)argc - 1 : 0);
   /* What was printed counts only if it arrived. A reader that has gone (EPIPE) needs no message. */
   if (fflush(stdout) != 0 || ferror(stdout)) {

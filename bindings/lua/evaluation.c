@@ -3,7 +3,6 @@
 #include "binding.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 /* The stack of evaluate_document(): the document, and what migrateOne returned. */
 enum { DOC = 1, RESULT = 2 };
@@ -229,12 +228,4 @@ void mh_lua_evaluation_output(void *self, const char *text, size_t size) {
   struct mh_lua_evaluation *evaluation = self;
   if (!evaluation->db.evaluating) fwrite(text, 1, size, stderr);
   else if (!mh_buffer_append(&mh_txn_changeset(evaluation->db.txn)->output, text, size)) evaluation->output_lost = true;
-}
-
-void mh_lua_evaluation_on_hang(void *self, const char *message) {
-  (void)message; /* it was printed */
-  const struct mh_lua_subject *subject = &((struct mh_lua_evaluation *)self)->db.subject;
-  if (!((struct mh_lua_evaluation *)self)->db.evaluating) return;
-  dprintf(STDERR_FILENO, "while migrating %s/%.*s\n", subject->table->name, (int)subject->id.size,
-          (const char *)subject->id.data);
 }

@@ -27,8 +27,6 @@ struct mh_lua_evaluation {
 /* What print writes goes here: struct mh_lua_options' output. `self` is the evaluation: while one goes on, into the
  * changeset; else to standard error. */
 void mh_lua_evaluation_output(void *self, const char *text, size_t size);
-/* Says on standard error which document was at hand: struct mh_lua_options' on_hang. */
-void mh_lua_evaluation_on_hang(void *self, const char *message);
 
 /* [-0,+0,m] Prepares the state. `evaluation` is all zero but for `lua`; its memory does not move. */
 void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation);

@@ -21,7 +21,8 @@
 enum {
   DEADLINE_SIGNAL = SIGURG, /* ignored where nobody handles it, and debuggers let it pass */
   WAKES = 16,               /* of the watchdog within the limit */
-  HANG_MARGIN_MS = 1000     /* a busy machine is no hang */
+  HANG_MARGIN_MS = 1000,    /* a busy machine is no hang */
+  GRACE_S = 2               /* for what is to be written down about a hang */
 };
 
 /* The one thing a signal handler can find its way by. */
@@ -199,17 +200,24 @@ static int64_t monotonic_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void *end_soon(void *unused) {
+  sleep(GRACE_S);
+  _exit(EXIT_FAILURE);
+  return unused;
+}
+
+/* Ends the process in any case: what hangs may hold locks that on_hang waits for, of the store or of the C library. */
 static void end_process(const mh_lua *lua, int64_t spent_ms) {
-  char message[320];
-  int size = snprintf(message, sizeof message,
-                      "a script's call into C has not returned for %.1f s (a pattern that backtracks, or a huge count) "
-                      "and cannot be stopped, so the process ends; what was committed is stored\n",
-                      (double)spent_ms / 1000);
-  if (write(STDERR_FILENO, message, (size_t)size) < 0) { /* nobody is left to be told */
-  }
-  message[size - 1] = 0;
-  if (lua->options.on_hang) lua->options.on_hang(lua->options.on_hang_self, message);
-  _exit(1);
+  struct mh_error err;
+  pthread_t limit;
+  mh_fail(&err, MH_LIMIT, "a call into C has not returned for %.1f s and cannot be stopped, so the process ended (a "
+          "pattern that backtracks, or a huge count?); simplify it, or allow it more time (--doc-timeout)",
+          (double)spent_ms / 1000);
+  if (!lua->options.on_hang)
+    dprintf(STDERR_FILENO, "%s\n", err.message);
+  else if (pthread_create(&limit, NULL, end_soon, NULL) == 0)
+    lua->options.on_hang(lua->options.on_hang_self, &err);
+  _exit(EXIT_FAILURE);
 }
 
 /* Looks at the call that runs; `seen` is the one that ran since `since_ms`. */
@@ -260,8 +268,10 @@ mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err) {
   pthread_cond_init(&clock->wake, &attributes);
   pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&clock->mutex, NULL);
-  sigset_t all, before; /* signals are for the threads of the program */
+  sigset_t all, before; /* signals are for the threads of the program; but a fault is of the thread that has it */
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
+  sigdelset(&all, SIGSEGV);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int failed = pthread_create(&clock->watchdog, NULL, watch, lua);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

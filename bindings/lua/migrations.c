@@ -4,11 +4,13 @@
 #include "definition.h"
 #include "evaluation.h"
 #include "script.h"
+#include "../../core/scheduler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct mh_script {
+  struct mh_script_options options;
   mh_lua *lua;
   struct mh_lua_evaluation evaluation;
   struct mh_migration migration;
@@ -118,6 +120,25 @@ static int choose(lua_State *L) {
   return 0;
 }
 
+/* ---- a script that hangs ---- */
+
+static void on_hang(void *self, const struct mh_error *err) {
+  mh_script *script = self;
+  const struct mh_lua_db *db = &script->evaluation.db;
+  char id[MH_FOREIGN_ID_BYTES_MAX + 1] = "", document[MH_NAME_MAX + sizeof id + 1] = "";
+  struct mh_error shown = *err, ignored;
+  mh_store *store = NULL;
+  if (db->evaluating) {
+    store = mh_txn_store(db->txn);
+    snprintf(id, sizeof id, "%.*s", (int)db->subject.id.size, (const char *)db->subject.id.data);
+    snprintf(document, sizeof document, "%s/%s", db->subject.table->name, id);
+  }
+  mh_error_at(&shown, "%s", script->path);
+  if (script->options.on_hang) script->options.on_hang(script->options.on_hang_self, &shown, document);
+  /* Last, since it may wait for ever. Where it fails the record reads as interrupted, which is resumed as well. */
+  if (store) (void)mh_run_fail(store, script->name, err, id, &ignored);
+}
+
 /* ---- opening ---- */
 
 /* open_evaluation(evaluation) [-0,+0,m] */
@@ -126,7 +147,8 @@ static int open_evaluation(lua_State *L) {
   return 0;
 }
 
-static mh_status open_state(mh_script *script, const struct mh_script_options *options, struct mh_error *err) {
+static mh_status open_state(mh_script *script, struct mh_error *err) {
+  const struct mh_script_options *options = &script->options;
   struct mh_lua_evaluation *evaluation = &script->evaluation;
   struct mh_lua_options lua_options = {.root = options->scripts_root,
                                        .allow_unsafe = options->allow_unsafe,
@@ -134,8 +156,8 @@ static mh_status open_state(mh_script *script, const struct mh_script_options *o
                                        .max_memory_bytes = options->max_memory_bytes,
                                        .output = mh_lua_evaluation_output,
                                        .output_self = evaluation,
-                                       .on_hang = mh_lua_evaluation_on_hang,
-                                       .on_hang_self = evaluation};
+                                       .on_hang = on_hang,
+                                       .on_hang_self = script};
   mh_status status = mh_lua_new(&lua_options, &script->lua, err);
   if (status) return status;
   evaluation->lua = script->lua;
@@ -191,8 +213,9 @@ mh_status mh_script_open(const char *target, const struct mh_script_options *opt
                          struct mh_error *err) {
   mh_script *script = calloc(1, sizeof *script);
   if (!script) return mh_fail_nomem(err);
+  script->options = *options;
   mh_status status = take_target(script, target, err);
-  if (!status) status = open_state(script, options, err);
+  if (!status) status = open_state(script, err);
   if (!status) status = load(script, err);
   if (!status) status = find_name(script, err);
   if (status) {

@@ -14,6 +14,10 @@ struct mh_script_options {
   bool allow_unsafe;        /* all of Lua's own libraries */
   uint32_t doc_timeout_ms;  /* that a script may spend on one document; 0: 10,000 */
   size_t max_memory_bytes;  /* that a script may hold; 0: 256 MiB */
+  /* A call into C does not return and cannot be stopped: tells the user, since the process ends now. `document`: the
+   * one being migrated, "users/jd7..."; "" for none. Called on another thread; NULL: nobody is told. */
+  void (*on_hang)(void *self, const struct mh_error *err, const char *document);
+  void *on_hang_self;
 };
 
 typedef struct mh_script mh_script;

@@ -21,9 +21,10 @@ struct mh_lua_options {
   size_t max_memory_bytes;     /* 0: 256 MiB */
   void (*output)(void *self, const char *text, size_t size); /* what print writes, whole lines; NULL: dropped */
   void *output_self;
-  /* A call into C did not come back long after the time limit (a pattern that backtracks for years). It cannot be
-   * stopped, so the process ends with status 1 after this; called on another thread, may be NULL. */
-  void (*on_hang)(void *self, const char *message);
+  /* A call into C did not come back in twice the time limit (a pattern that backtracks for years). It cannot be
+   * stopped, so the process ends with status 1 after this, or in the midst of it if it takes more than 2 s. It is to
+   * say so; called on another thread. NULL: the message goes to standard error. */
+  void (*on_hang)(void *self, const struct mh_error *err);
   void *on_hang_self;
 };
 

@@ -1,8 +1,10 @@
 """Runs the examples of a Markdown document: the fenced blocks below a line `<!-- test -->`. See tests/README.md."""
 
 import dataclasses
+import pathlib
 import re
 import shlex
+import shutil
 
 from . import match
 from .steps import Failed
@@ -38,8 +40,14 @@ def blocks(path):
     return found
 
 
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
+WHERE_A_READER_STANDS = ("scripts", "docs")  # copied, so that an example reads as in a checkout and may write
+
+
 def perform(path, directory, program, timeout_seconds=60):
-    """All blocks of a document, in order, in one directory."""
+    """All blocks of a document, in order, in one directory that looks like a checkout."""
+    for name in WHERE_A_READER_STANDS:
+        shutil.copytree(REPOSITORY / name, directory / name)
     for block in blocks(path):
         where = f"{path}:{block.line_number}"
         if block.file:

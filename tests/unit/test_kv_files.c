@@ -186,6 +186,123 @@ static void damaged_files(void **state) {
   free(good.bytes);
 }
 
+static void on_fault(int signal_number, siginfo_t *info, void *context) {
+  (void)context;
+  mh_kv_fault(info->si_addr);
+  signal(signal_number, SIG_DFL);
+}
+
+/* Works with a store in a process of its own; *said is what that said, cut off. Returns its wait status. */
+static int status_of_child(struct fixture *f, void (*work)(struct fixture *), char said[400]) {
+  int ends[2], status;
+  assert_int_equal(pipe(ends), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    dup2(ends[1], STDERR_FILENO);
+    work(f);
+    _exit(0);
+  }
+  close(ends[1]);
+  ssize_t size = read(ends[0], said, 399);
+  said[size > 0 ? size : 0] = 0;
+  close(ends[0]);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  return status;
+}
+
+static mh_status read_all(mh_kv *kv, mh_space space, uint64_t *sum, struct mh_error *err) {
+  mh_kv_txn *txn;
+  mh_kv_cursor *cursor = NULL;
+  struct mh_slice key, value;
+  bool found = true;
+  mh_status status = mh_kv_snapshot(kv, &txn, err);
+  if (status) return status;
+  status = mh_kv_cursor_open(txn, space, &cursor, err);
+  while (!status) {
+    status = mh_kv_move(cursor, MH_KV_NEXT, mh_slice(NULL, 0), &key, &value, &found, err);
+    if (!found) break;
+    for (size_t i = 0; !status && i < value.size; i++) *sum += value.data[i];
+  }
+  mh_kv_cursor_close(cursor);
+  mh_kv_end(txn);
+  return status;
+}
+
+/* Reads and writes all it can of a store; an error is as good as success. */
+static void use_store(struct fixture *f) {
+  static const uint8_t value[3000];
+  uint64_t sum = 0;
+  if (mh_kv_open(f->store, MH_KV_WRITE, &f->kv, &f->err)) _exit(3);
+  for (mh_space space = 0; space < MH_SPACES_FIXED; space++)
+    if (read_all(f->kv, space, &sum, &f->err)) _exit(3);
+  for (uint64_t i = 0; i < 40; i++)
+    if (put_number(f->kv, i % 2 ? 0 : 5, i, mh_slice(value, 100 * i % sizeof value), &f->err)) _exit(3);
+}
+
+static void each_page_zeroed(void **state) {
+  struct fixture *f = *state;
+  enum { PAGE = 4096 };
+  char said[400];
+  unsigned ended = 0;
+  open_store(f, MH_KV_CREATE);
+  for (uint64_t i = 0; i < 300; i++) {
+    uint8_t value[6000] = {0};
+    OK(put_number(f->kv, i % 2 ? 0 : 7, i, mh_slice(value, i % 50 == 0 ? sizeof value : 200), &f->err));
+  }
+  close_store(f);
+  struct image image = read_data(f);
+  for (size_t at = 0; at < image.size; at += PAGE) {
+    uint8_t page[PAGE];
+    memcpy(page, image.bytes + at, PAGE);
+    memset(image.bytes + at, 0, PAGE);
+    write_data(f, image.bytes, image.size);
+    memcpy(image.bytes + at, page, PAGE);
+    int status = status_of_child(f, use_store, said);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 1) {
+      ended++;
+      assert_non_null(strstr(said, f->store));
+      assert_non_null(strstr(said, "is damaged: LMDB found a page that is not what it should be (mdb.c:"));
+    } else {
+      assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+    }
+  }
+  assert_true(ended > 0);
+  free(image.bytes);
+}
+
+static void cut_short(struct fixture *f) {
+  uint64_t sum = 0;
+  CHILD(mh_kv_open(f->store, MH_KV_READ, &f->kv, &f->err) == MH_OK);
+  CHILD(truncate(f->data, 8192) == 0);
+  (void)read_all(f->kv, 0, &sum, &f->err);
+}
+
+static void fault_elsewhere(struct fixture *f) {
+  CHILD(mh_kv_open(f->store, MH_KV_READ, &f->kv, &f->err) == MH_OK);
+  raise(SIGSEGV);
+  raise(SIGSEGV);
+}
+
+static void cut_short_while_it_is_open(void **state) {
+  struct fixture *f = *state;
+  char said[400], expected[160];
+  open_store(f, MH_KV_CREATE);
+  for (uint64_t i = 0; i < 100; i++) OK(put_number(f->kv, 0, i, mh_slice_text("some text"), &f->err));
+  close_store(f);
+  int status = status_of_child(f, fault_elsewhere, said);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+  assert_string_equal(said, "");
+  status = status_of_child(f, cut_short, said);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 1);
+  snprintf(expected, sizeof expected, "mighost: store %s is damaged: a page of its data file cannot be read", f->store);
+  assert_non_null(strstr(said, expected));
+}
+
 /* LMDB does not write a page that was allocated at the end of the file and freed in the same transaction. */
 static void a_file_that_is_rightly_short(void **state) {
   struct fixture *f = *state;
@@ -357,6 +474,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(several_create_at_once, setup, teardown),
       cmocka_unit_test_setup_teardown(open_twice, setup, teardown),
       cmocka_unit_test_setup_teardown(damaged_files, setup, teardown),
+      cmocka_unit_test_setup_teardown(each_page_zeroed, setup, teardown),
+      cmocka_unit_test_setup_teardown(cut_short_while_it_is_open, setup, teardown),
       cmocka_unit_test_setup_teardown(a_file_that_is_rightly_short, setup, teardown),
       cmocka_unit_test_setup_teardown(formats, setup, teardown),
       cmocka_unit_test_setup_teardown(what_may_not_be_written, setup, teardown),

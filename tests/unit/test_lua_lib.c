@@ -117,7 +117,9 @@ static void test_str(void **state) {
   assert_result(lua, "return '[' .. str.trim(' \\t\\r\\n\\u{a0}\\u{feff}\\u{2003}\\u{3000} a b\\u{2028}\\u{1680}') .. "
                 "']'", "[a b]");
   assert_result(lua, "return '[' .. str.trim('\\u{200b}') .. str.trim('') .. str.trim('  ') .. ']'", "[\xe2\x80\x8b]");
-  assert_result(lua, "return str.lower('ÄÖÜ ΑΒΓ ЖЗ İ Straße')", "äöü αβγ жз i straße");
+  assert_result(lua, "return str.lower('ÄÖÜ ΑΒΓ ЖЗ İ Straße')", "äöü αβγ жз i\xcc\x87 straße");
+  assert_result(lua, "return str.lower('ΟΔΟΣ ΣΑΣ ΑΣ\\'Β Σ Α.Σ')", "οδος σας ασ'β σ α.ς"); /* at the end of a word */
+  assert_result(lua, "return str.upper('ﬁ ŉ ᾳ ΐ')", "FI ʼN ΑΙ \xce\x99\xcc\x88\xcc\x81");
   assert_result(lua, "return str.upper('äöü αβγ жз straße ÿ 𐐨')", "ÄÖÜ ΑΒΓ ЖЗ STRASSE Ÿ 𐐀");
   assert_result(lua, "return tostring(str.startsWith('abc', 'ab')) .. tostring(str.startsWith('a', 'ab')) ..\n"
                      "tostring(str.endsWith('abc', 'bc')) .. tostring(str.endsWith('c', 'bc')) .. "

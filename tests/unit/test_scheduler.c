@@ -7,10 +7,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <time.h>
 
-enum function { PATCH_ITSELF, COUNT, INSERT_ASIDE, INSERT_INTO_OWN, FAIL_AT, FUNCTIONS_RACED = FAIL_AT };
+enum function { PATCH_ITSELF, COUNT, INSERT_ASIDE, INSERT_INTO_OWN, FAIL_AT, HANG_AT, FUNCTIONS_RACED = FAIL_AT };
 
 struct fixture {
   char directory[64];
@@ -75,6 +76,19 @@ static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, 
   return MH_OK;
 }
 
+static void *fail_it(void *store) {
+  struct mh_error cause, err;
+  mh_fail(&cause, MH_LIMIT, "it hangs");
+  return mh_run_fail(store, "m", &cause, "d25", &err) ? NULL : store;
+}
+
+static void hang(struct fixture *f) {
+  pthread_t watchdog;
+  void *recorded = NULL;
+  if (pthread_create(&watchdog, NULL, fail_it, f->store) || pthread_join(watchdog, &recorded)) _exit(3);
+  _exit(recorded ? 0 : 4);
+}
+
 static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, const struct mh_document *document,
                               struct mh_error *err) {
   mh_status status = MH_OK;
@@ -82,6 +96,7 @@ static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, c
   if (f->function == COUNT) status = count_up(f->txn, err);
   if (f->function == INSERT_ASIDE) status = insert(f->txn, table_of(f->txn, "aside"), err);
   if (f->function == INSERT_INTO_OWN && f->evaluated % 16 == 0) status = insert(f->txn, table, err);
+  if (f->function == HANG_AT && number(document->bson, "i") == f->fails_at) hang(f);
   if (f->function == FAIL_AT) {
     if (number(document->bson, "i") == f->fails_at) {
       OK(set_number(f->txn, table, document, "n", 99, &f->err)); /* must not be stored */
@@ -418,6 +433,50 @@ static void a_document_fails(void **state) {
   check_once(f, &record);
 }
 
+static enum mh_run_state state_of(struct fixture *f, struct mh_run_record *record) {
+  struct mh_run_record *records;
+  size_t count;
+  OK(mh_run_records(f->store, &records, &count, &f->err));
+  assert_int_equal(count, 1);
+  *record = records[0];
+  free(records);
+  return record->state;
+}
+
+/* The process ends while a document is evaluated; another thread has said so. */
+static void a_document_hangs(void **state) {
+  struct fixture *f = *state;
+  struct mh_run_record record;
+  enum mh_run_outcome outcome;
+  fill(f, 40);
+  f->function = PATCH_ITSELF;
+  OK(run(f, (struct mh_run_options){.one_batch = true, .batch_size = 20}, &record, &outcome));
+  mh_store_close(f->store);
+  pid_t child = fork();
+  if (child == 0) {
+    if (mh_store_open(f->directory, MH_KV_WRITE, &f->store, &f->err)) _exit(1);
+    f->function = HANG_AT;
+    f->fails_at = 25;
+    run(f, (struct mh_run_options){0}, &record, &outcome);
+    _exit(2);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  OK(mh_store_open(f->directory, MH_KV_WRITE, &f->store, &f->err));
+  assert_int_equal(state_of(f, &record), MH_RUN_FAILED);
+  assert_string_equal(record.error, "it hangs");
+  assert_string_equal(record.error_id, "d25");
+  assert_int_equal(record.processed, 20);
+  f->function = PATCH_ITSELF;
+  OK(run(f, (struct mh_run_options){0}, &record, &outcome));
+  assert_int_equal(record.state, MH_RUN_SUCCESS);
+  assert_int_equal(record.processed, 40);
+  check_once(f, &record);
+  assert_ptr_equal(fail_it(f->store), f->store); /* what has ended stays as it is */
+  assert_int_equal(state_of(f, &record), MH_RUN_SUCCESS);
+}
+
 static void unknown_table(void **state) {
   struct fixture *f = *state;
   struct mh_run_record record;
@@ -490,7 +549,8 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(plain_runs),           TEST(cursors),
-                                     TEST(a_document_fails),     TEST(unknown_table),
+                                     TEST(a_document_fails),     TEST(a_document_hangs),
+                                     TEST(unknown_table),
                                      TEST(one_runner_at_a_time), TEST(raced_then_finished),
                                      TEST(raced_by_other_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
