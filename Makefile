@@ -21,6 +21,11 @@ OBJECTS = $(patsubst %.c,$(BUILD)/%.o,$(CORE) $(LUA) $(CLI))
 UNITS = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 LINKED = $(filter-out $(BUILD)/bindings/cli/main.o,$(OBJECTS))
 
+# `make V=1` shows the commands.
+ifeq ($(V),)
+QUIET = @echo "  $(1) $(patsubst $(BUILD)/%,%,$@)";
+endif
+
 .PHONY: all help deps demo test quick unit cases asan valgrind tsan race crash fuzz bench layers lint install clean
 .DEFAULT_GOAL := all
 
@@ -35,15 +40,15 @@ all: $(BUILD)/mighost
 endif
 
 $(BUILD)/mighost: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(call QUIET,LINK)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call QUIET,CC  )$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(LINKED)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LINKED) $(LDFLAGS) $(shell pkg-config --libs cmocka) $(LIBRARIES)
+	$(call QUIET,TEST)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(LINKED) $(LDFLAGS) $(shell pkg-config --libs cmocka) $(LIBRARIES)
 
 -include $(OBJECTS:.o=.d) $(UNITS:=.d)
 
@@ -99,7 +104,7 @@ bench: all ## measure: add_role and import against raw LMDB; writes bench/RESULT
 
 $(BUILD)/bench/%: bench/%.c $(LINKED)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LINKED) $(LDFLAGS) $(LIBRARIES)
+	$(call QUIET,LINK)$(CC) $(ALL_CFLAGS) -o $@ $< $(LINKED) $(LDFLAGS) $(LIBRARIES)
 
 layers: ## fail where a file includes one of a higher layer
 	@tests/layers

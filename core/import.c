@@ -21,6 +21,7 @@ void mh_importing_note_id(struct mh_importing *importing, struct mh_slice id, ui
   if (report->foreign_ids++ == 0) memcpy(report->foreign_sample, id.data, id.size); /* at most 400 bytes: table.c */
 }
 
+/* Of an input that is checked first, half a byte is done when it is read, the other half when it is stored. */
 void mh_importing_progress(const struct mh_importing *importing) {
   const struct mh_import_options *options = importing->options;
   const struct mh_import_report *report = importing->report;
@@ -28,12 +29,46 @@ void mh_importing_progress(const struct mh_importing *importing) {
   struct mh_import_progress progress = {.bytes = mh_source_bytes(importing->source),
                                         .bytes_total = mh_source_bytes_total(importing->source),
                                         .documents = report->inserted + report->replaced + report->unchanged};
+  if (importing->checks) {
+    double stored = importing->checked ? (double)progress.documents / (double)importing->checked : 0;
+    progress.bytes = (uint64_t)((double)progress.bytes * (1 + stored) / 2);
+  }
   options->progress(options->self, &progress);
 }
 
 mh_status mh_importing_stopped(const struct mh_importing *importing, struct mh_error *err) {
   const _Atomic bool *stop = importing->options->stop;
   return stop && atomic_load(stop) ? mh_fail(err, MH_INTERRUPTED, "the import was interrupted") : MH_OK;
+}
+
+mh_status mh_importing_check_size(const struct mh_importing *importing, uint64_t line, size_t bytes,
+                                  struct mh_error *err) {
+  if (bytes <= MH_DOCUMENT_BYTES_MAX) return MH_OK;
+  mh_fail(err, MH_INVALID, "the document takes more than 16 MiB; split it into several documents");
+  return mh_source_error_at(importing->source, line, err);
+}
+
+mh_status mh_importing_check_time(double given, double stored, struct mh_error *err) {
+  if (mh_order_double(given) == mh_order_double(stored)) return MH_OK;
+  char given_text[32], stored_text[32];
+  int given_size = (int)mh_double_text(given, given_text);
+  int stored_size = (int)mh_double_text(stored, stored_text);
+  mh_fail(err, MH_INVALID,
+          "%.*s is not %.*s, the creation time of the stored document, which an upsert keeps; leave it out", given_size,
+          given_text, stored_size, stored_text);
+  return mh_error_at(err, "/_creationTime");
+}
+
+mh_status mh_importing_fail_duplicate(struct mh_slice id, uint64_t first_line, struct mh_error *err) {
+  mh_fail(err, MH_INVALID, "the id \"%.*s\" stands on line %" PRIu64 " too; an _id is unique in its table",
+          (int)id.size, (const char *)id.data, first_line);
+  return mh_error_at(err, "/_id");
+}
+
+mh_status mh_importing_check_number(const mh_commit *commit, uint32_t number, struct mh_error *err) {
+  if (!mh_catalogue_table_of_number(mh_commit_catalogue(commit), number)) return MH_OK;
+  return mh_fail(err, MH_REFUSED, "another process took table number %" PRIu32 " meanwhile; run the import again",
+                 number);
 }
 
 /* What is there: *exists, and then the table (which the snapshot's catalogue lends: a copy) and its documents. */

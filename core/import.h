@@ -7,8 +7,14 @@
  *   UPSERT    any                a document whose `_id` exists replaces that one, which keeps its _creationTime
  *
  * NEW, REPLACE, and APPEND where the table is absent, fill a hidden table and name it in one commit: whatever goes
- * wrong, a kill included, leaves the table as it was. APPEND into a table, and UPSERT, store a batch at a time beside
- * other writers, as Convex does: when they fail, the documents before the fault are stored; the error says how many.
+ * wrong, a kill included, leaves the table as it was. APPEND into a table, and UPSERT, check the whole input first, so
+ * bad input leaves nothing; then they store it a batch at a time beside other writers, as Convex does. What can still
+ * end that halfway (a signal, a kill, a full disk, an id that another writer takes meanwhile) leaves the documents
+ * stored by then; the error says how many. Until it is stored, the input lies in an unnamed file beside the store's.
+ *
+ * UPSERT takes an input that gives one `_id` several times: each document replaces the one before, so the last is kept,
+ * with the creation time of the first; one that gives another creation time is at fault. In the other modes an `_id`
+ * given twice is an error.
  *
  * A document keeps its `_id` and `_creationTime`; what is missing is issued. */
 #ifndef MH_IMPORT_H
@@ -20,7 +26,7 @@
 enum mh_import_mode { MH_IMPORT_NEW, MH_IMPORT_APPEND, MH_IMPORT_REPLACE, MH_IMPORT_UPSERT };
 
 struct mh_import_progress {
-  uint64_t bytes, bytes_total; /* of the input; bytes_total 0: not known */
+  uint64_t bytes, bytes_total; /* of the input, dealt with; bytes_total 0: not known */
   uint64_t documents;          /* stored, though perhaps not yet visible */
 };
 

@@ -1,16 +1,19 @@
-/* A batch of documents is evaluated into a changeset, and stored as far as no other writer came in between; the rest is
- * evaluated again. A document at fault ends its batch: those before it are stored first, and its error counts once it
- * is the first of what is left. */
+/* The whole input is checked first (import_check.c). Then a batch of documents is evaluated into a changeset, and
+ * stored as far as no other writer came in between; the rest is evaluated again. A document at fault by now, its id
+ * taken by another writer, ends its batch: those before it are stored first, and its error counts once it is the first
+ * of what is left. */
 #include "import_hidden.h"
 #include "import_parts.h"
 #include "table.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-  BATCH_DOCUMENTS = 2000, /* each may dirty a page of the documents and one of the ids */
+  BATCH_DOCUMENTS = 6000, /* small ones, one behind the other: some 5 ms of the lock */
+  BATCH_GIVEN_IDS = 2000, /* each may dirty a page of the ids and, replacing, one of the documents */
   PATIENCE = 3            /* evaluations of which nothing could be stored, before one happens under the lock */
 };
 
@@ -29,8 +32,8 @@ struct append {
   mh_txn *txn;
   const struct mh_table *table; /* as the transaction sees it */
   struct mh_lineage lineage;
-  struct mh_given next; /* read, not waiting yet */
-  bool has_next;
+  mh_checked *input;
+  bool has_more;         /* there may be more in it */
   struct waiting *batch; /* room for BATCH_DOCUMENTS */
   size_t count;
   struct mh_buffer bytes, document;
@@ -47,8 +50,7 @@ static struct mh_slice waiting_fields(const struct append *append, const struct 
 
 /* -- Reading a batch --------------------------------------------------------------------------------------------- */
 
-static mh_status wait(struct append *append, struct mh_error *err) {
-  const struct mh_given *given = &append->next;
+static mh_status wait(struct append *append, const struct mh_given *given, struct mh_error *err) {
   struct waiting *waiting = &append->batch[append->count];
   *waiting = (struct waiting){.line = given->line, .time = given->time, .id_size = given->id.size,
                               .fields_size = given->fields.size};
@@ -58,21 +60,20 @@ static mh_status wait(struct append *append, struct mh_error *err) {
       !mh_buffer_append(&append->bytes, given->fields.data, given->fields.size))
     return mh_fail_nomem(err);
   append->count++;
-  bool spelled;
-  struct mh_key key;
-  if (given->id.size)
-    mh_importing_note_id(append->importing, given->id, append->importing->report->table_number, &spelled, &key);
   return MH_OK;
 }
 
 static mh_status read_batch(struct append *append, struct mh_error *err) {
-  append->count = append->bytes.size = 0;
+  size_t given_ids = 0;
   mh_status status = MH_OK;
-  while (!status && append->has_next && append->count < BATCH_DOCUMENTS &&
+  append->count = append->bytes.size = 0;
+  while (!status && append->count < BATCH_DOCUMENTS && given_ids < BATCH_GIVEN_IDS &&
          append->bytes.size < append->importing->options->batch_bytes) {
-    status = wait(append, err);
-    append->has_next = false;
-    if (!status) status = mh_source_next(append->importing->source, &append->next, &append->has_next, err);
+    struct mh_given given;
+    status = mh_checked_next(append->input, &given, &append->has_more, err);
+    if (status || !append->has_more) break;
+    status = wait(append, &given, err);
+    given_ids += given.id.size > 0;
   }
   return status;
 }
@@ -122,32 +123,24 @@ static mh_status insert(struct append *append, const struct waiting *waiting, st
   enum mh_write write = waiting->time == 0 ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
   append->document.size = 0;
   if (!mh_document_compose(id, time, fields, &append->document)) return mh_fail_nomem(err);
-  if (append->document.size > MH_DOCUMENT_BYTES_MAX)
-    return mh_fail(err, MH_INVALID, "the document takes more than 16 MiB; split it into several documents");
+  assert(append->document.size <= MH_DOCUMENT_BYTES_MAX);
   status = mh_txn_put(append->txn, append->table->documents, write, mh_key_slice(&key),
                       mh_buffer_slice(&append->document), err);
   if (status || spells) return status;
   return mh_txn_put(append->txn, append->table->ids, write, id, mh_key_slice(&key), err);
 }
 
-static mh_status fail_exists(struct mh_slice id, struct mh_error *err) {
-  mh_fail(err, MH_INVALID,
-          "a document with the id \"%.*s\" exists, in the table or earlier in the file; --upsert replaces it",
+static mh_status fail_taken(struct mh_slice id, struct mh_error *err) {
+  mh_fail(err, MH_INVALID, "another process stored a document with the id \"%.*s\" meanwhile; --upsert replaces it",
           (int)id.size, (const char *)id.data);
   return mh_error_at(err, "/_id");
 }
 
 static mh_status replace(struct append *append, const struct waiting *waiting, const struct mh_document *document,
                          bool *changed, struct mh_error *err) {
-  if (waiting->time != 0 && mh_order_double(waiting->time) != mh_get_u64(document->key.bytes)) {
-    char given[32], stored[32];
-    int given_size = (int)mh_double_text(waiting->time, given);
-    int stored_size = (int)mh_double_text(mh_key_creation_time(mh_key_slice(&document->key)), stored);
-    mh_fail(err, MH_INVALID,
-            "%.*s is not %.*s, the creation time of the stored document, which an upsert keeps; leave it out",
-            given_size, given, stored_size, stored);
-    return mh_error_at(err, "/_creationTime");
-  }
+  double stored = mh_key_creation_time(mh_key_slice(&document->key));
+  mh_status status = waiting->time == 0 ? MH_OK : mh_importing_check_time(waiting->time, stored, err);
+  if (status) return status;
   return mh_table_replace(append->txn, append->table, document, waiting_fields(append, waiting), changed, err);
 }
 
@@ -161,7 +154,7 @@ static mh_status evaluate_one(struct append *append, struct waiting *waiting, st
     waiting->outcome = INSERTED;
     return insert(append, waiting, err);
   }
-  if (append->importing->options->mode == MH_IMPORT_APPEND) return fail_exists(id, err);
+  if (append->importing->options->mode == MH_IMPORT_APPEND) return fail_taken(id, err);
   status = replace(append, waiting, &document, &changed, err);
   if (!status) waiting->outcome = changed ? REPLACED : UNCHANGED;
   return status;
@@ -174,7 +167,8 @@ static mh_status evaluate(struct append *append, size_t first, struct mh_error *
   const char *name = append->importing->options->table;
   mh_changeset *changeset = mh_txn_changeset(append->txn);
   append->table = mh_txn_table(append->txn, mh_slice_text(name));
-  if (!append->table) return mh_fail(err, MH_REFUSED, "another process dropped the table %s meanwhile", name);
+  if (!append->table || append->table->number != append->importing->report->table_number)
+    return mh_fail(err, MH_REFUSED, "another process dropped the table %s meanwhile", name);
   for (size_t i = first; i < append->count; i++) {
     uint32_t before = mh_txn_savepoint(append->txn);
     mh_status status = evaluate_one(append, &append->batch[i], err);
@@ -223,59 +217,69 @@ static mh_status store_batch(struct append *append, struct mh_error *err) {
 
 /* -- All of it --------------------------------------------------------------------------------------------------- */
 
-/* Makes the table where it is absent, and learns its number. */
-static mh_status make_table(struct mh_importing *importing, struct mh_error *err) {
+/* Names the table that was absent, empty as it is. */
+static mh_status name_table(struct mh_importing *importing, const struct mh_hidden *hidden, struct mh_error *err) {
   const char *name = importing->options->table;
-  struct mh_hidden hidden;
   mh_commit *commit = NULL;
-  mh_status status = mh_hidden_open(importing->store, importing->first_number, false, &hidden, err);
-  if (status) return status;
-  status = mh_commit_begin(importing->store, 0, &commit, err);
+  mh_status status = mh_commit_begin(importing->store, 0, &commit, err);
   if (!status && mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(name)))
     status = mh_fail(err, MH_REFUSED, "another process made the table %s meanwhile; run the import again", name);
-  if (!status) status = mh_hidden_name(&hidden, commit, name, 0, err);
-  if (!status)
-    status = mh_commit_finish(commit, NULL, NULL, err);
-  else
-    mh_commit_abort(commit);
-  if (status) {
-    mh_hidden_discard(&hidden);
-    return status;
-  }
-  mh_hidden_close(&hidden);
-  importing->report->created = true;
-  importing->report->table_number = hidden.number;
-  return MH_OK;
+  if (!status) status = mh_importing_check_number(commit, hidden->number, err);
+  if (!status) status = mh_hidden_name(hidden, commit, name, 0, err);
+  if (!status) return mh_commit_finish(commit, NULL, NULL, err);
+  mh_commit_abort(commit);
+  return status;
 }
 
-static mh_status append_all(struct append *append, struct mh_error *err) {
+/* Checks the input, for a table that is absent under a number that is kept for it; then makes that table. */
+static mh_status check(struct mh_importing *importing, mh_checked **input, struct mh_error *err) {
+  struct mh_import_report *report = importing->report;
+  if (report->table_number) return mh_checked_read(importing, input, err);
+  struct mh_hidden hidden;
+  mh_status status = mh_hidden_open(importing->store, importing->first_number, false, &hidden, err);
+  if (status) return status;
+  report->table_number = hidden.number;
+  status = mh_checked_read(importing, input, err);
+  if (!status) status = name_table(importing, &hidden, err);
+  report->created = !status;
+  if (status)
+    mh_hidden_discard(&hidden);
+  else
+    mh_hidden_close(&hidden);
+  return status;
+}
+
+static mh_status store_all(struct append *append, struct mh_error *err) {
+  append->batch = malloc(BATCH_DOCUMENTS * sizeof *append->batch);
+  if (!append->batch) return mh_fail_nomem(err);
   mh_status status = mh_txn_begin(append->importing->store, &append->txn, err);
   if (!status) status = mh_random_u64(mh_txn_random(append->txn), &append->sequence, err);
-  while (!status && append->has_next) {
-    struct mh_error read_error;
-    mh_status read = read_batch(append, &read_error);
-    status = store_batch(append, err);
-    if (status || !read) continue;
-    *err = read_error;
-    status = read;
+  while (!status && append->has_more) {
+    status = read_batch(append, err);
+    if (!status) status = store_batch(append, err);
   }
   return status;
 }
 
 static mh_status tell_stored(const struct mh_import_report *report, struct mh_error *err) {
-  size_t used = strlen(err->message);
-  snprintf(err->message + used, sizeof err->message - used, "; documents stored before that: %" PRIu64,
-           report->inserted + report->replaced + report->unchanged);
+  uint64_t stored = report->inserted + report->replaced + report->unchanged;
+  size_t used = strlen(err->message), room = sizeof err->message - used;
+  if (stored)
+    snprintf(err->message + used, room, "; documents stored before that: %" PRIu64, stored);
+  else
+    snprintf(err->message + used, room, "; nothing was stored");
   return err->status;
 }
 
 mh_status mh_import_append(struct mh_importing *importing, struct mh_error *err) {
-  struct append append = {.importing = importing, .next = importing->first, .has_next = !importing->empty};
-  mh_status status = MH_OK;
-  if (!importing->report->table_number) status = make_table(importing, err);
-  append.batch = malloc(BATCH_DOCUMENTS * sizeof *append.batch);
-  if (!status && !append.batch) status = mh_fail_nomem(err);
-  if (!status) status = append_all(&append, err);
+  struct append append = {.importing = importing, .has_more = true};
+  importing->checks = true;
+  mh_status status = check(importing, &append.input, err);
+  if (!status) {
+    importing->checked = mh_checked_documents(append.input);
+    status = store_all(&append, err);
+  }
+  mh_checked_free(append.input);
   mh_txn_end(append.txn);
   mh_lineage_free(&append.lineage);
   free(append.batch);

@@ -16,7 +16,6 @@
 #include "sorter.h"
 #include "table.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -147,10 +146,8 @@ static mh_status take(struct bulk *bulk, struct batch *batch, const struct mh_gi
   if (!late && !mh_buffer_append(out, key.bytes, MH_KEY_BYTES)) return mh_fail_nomem(err);
   size_t start = out->size;
   if (!mh_document_compose(id, time, given->fields, out)) return mh_fail_nomem(err);
-  if (out->size - start > MH_DOCUMENT_BYTES_MAX) {
-    mh_fail(err, MH_INVALID, "the document takes more than 16 MiB; split it into several documents");
-    return mh_source_error_at(bulk->importing->source, given->line, err);
-  }
+  status = mh_importing_check_size(bulk->importing, given->line, out->size - start, err);
+  if (status) return status;
   if (late) return mh_sorter_add(bulk->late, mh_key_slice(&key), mh_buffer_slice(out), err);
   bulk->last = key;
   batch->documents++;
@@ -280,9 +277,7 @@ static mh_status store_id(struct bulk *bulk, struct writing *writing, struct mh_
   struct mh_buffer *before = &bulk->previous;
   uint64_t line = mh_get_u64(entry.data);
   if (before->size && mh_slice_equal(mh_slice(before->data + 8, before->size - 8), id)) {
-    mh_fail(err, MH_INVALID, "the id \"%.*s\" stands on line %" PRIu64 " too; an _id is unique in its table",
-            (int)id.size, (const char *)id.data, mh_get_u64(before->data));
-    mh_error_at(err, "/_id");
+    mh_importing_fail_duplicate(id, mh_get_u64(before->data), err);
     return mh_source_error_at(bulk->importing->source, line, err);
   }
   before->size = 0;
@@ -331,12 +326,9 @@ static mh_status name_table(struct bulk *bulk, const struct mh_table *before, st
   mh_commit *commit = NULL;
   mh_status status = mh_commit_begin(importing->store, 0, &commit, err);
   if (status) return status;
-  const mh_catalogue *catalogue = mh_commit_catalogue(commit);
-  const struct mh_table *now = mh_catalogue_table(catalogue, mh_slice_text(name));
+  const struct mh_table *now = mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(name));
   status = check_unchanged(commit, importing, before, now, err);
-  if (!status && !now && mh_catalogue_table_of_number(catalogue, bulk->hidden.number))
-    status = mh_fail(err, MH_REFUSED, "another process took table number %" PRIu32 " meanwhile; run the import again",
-                     bulk->hidden.number);
+  if (!status && !now) status = mh_importing_check_number(commit, bulk->hidden.number, err);
   if (!status && now) status = mh_commit_drop_table(commit, now, err);
   double last_issued = bulk->issued_any ? mh_double_of_order(bulk->issued) : 0;
   if (!status) status = mh_hidden_name(&bulk->hidden, commit, name, last_issued, err);

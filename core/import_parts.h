@@ -1,8 +1,9 @@
-/* import_parts: what import.c (which way), import_bulk.c (all or nothing) and import_append.c (a batch at a time)
- * share; no other file includes it. */
+/* import_parts: what import.c (which way), import_bulk.c (all or nothing), import_append.c (a batch at a time) and
+ * import_check.c (before the first of these batches) share; no other file includes it. */
 #ifndef MH_IMPORT_PARTS_H
 #define MH_IMPORT_PARTS_H
 
+#include "commit.h"
 #include "import.h"
 #include "import_source.h"
 
@@ -15,6 +16,8 @@ struct mh_importing {
   struct mh_given first; /* the first document, read already; borrowed from the source */
   bool empty;            /* there is none */
   uint32_t first_number; /* the table number in the first document's id; 0 for none */
+  uint64_t checked;      /* documents of an input that is checked before it is stored, once it is; 0 elsewhere */
+  bool checks;           /* such an input */
 };
 
 /* Counts a given id for the report. *spelled: it is in the format with this table's number; then `key` is what it
@@ -24,10 +27,30 @@ void mh_importing_note_id(struct mh_importing *importing, struct mh_slice id, ui
 void mh_importing_progress(const struct mh_importing *importing);
 mh_status mh_importing_stopped(const struct mh_importing *importing, struct mh_error *err);
 
+/* Faults of a document. The last two have the path as their place: the line is the caller's to add. */
+mh_status mh_importing_check_size(const struct mh_importing *importing, uint64_t line, size_t bytes,
+                                  struct mh_error *err);
+mh_status mh_importing_check_time(double given, double stored, struct mh_error *err);
+mh_status mh_importing_fail_duplicate(struct mh_slice id, uint64_t first_line, struct mh_error *err);
+
+/* MH_REFUSED where another process made a table of that number meanwhile. */
+mh_status mh_importing_check_number(const mh_commit *commit, uint32_t number, struct mh_error *err);
+
 /* Fills a hidden table and names it. `before` is the table as it was found, NULL where it was absent: if it is another
  * one by the end (or, NEW, no longer empty), MH_REFUSED. */
 mh_status mh_import_bulk(struct mh_importing *importing, const struct mh_table *before, struct mh_error *err);
 /* APPEND and UPSERT, beside other writers. Makes the table where it is absent. */
 mh_status mh_import_append(struct mh_importing *importing, struct mh_error *err);
+
+/* An input that was read to its end and found sound. */
+typedef struct mh_checked mh_checked;
+
+/* The report's table_number is known. MH_INVALID for the first fault in the file: a document that cannot be read, an id
+ * given twice or, by then, in the table (APPEND), a creation time that is not the stored one (UPSERT). */
+mh_status mh_checked_read(struct mh_importing *importing, mh_checked **checked, struct mh_error *err);
+void mh_checked_free(mh_checked *checked); /* NULL is allowed */
+uint64_t mh_checked_documents(const mh_checked *checked);
+/* The documents in the order of the input, each borrowed until the next. */
+mh_status mh_checked_next(mh_checked *checked, struct mh_given *given, bool *found, struct mh_error *err);
 
 #endif

@@ -1,11 +1,9 @@
 #include "sorter.h"
 
+#include "spill.h"
+
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
   HEADER_BYTES = 8,
@@ -31,7 +29,6 @@ struct run {
 };
 
 struct mh_sorter {
-  const char *directory;
   size_t memory_bytes;
   struct mh_buffer records;
   struct entry *entries;
@@ -39,8 +36,7 @@ struct mh_sorter {
   size_t common; /* bytes all keys in memory start with */
   size_t read;   /* entries given out, where nothing was spilled */
 
-  int fd; /* of the spill file; -1 while there is none */
-  uint64_t spilled; /* bytes */
+  struct mh_spill spill;
   struct run *runs;
   size_t run_count, run_room;
   size_t window_bytes;
@@ -54,9 +50,8 @@ struct mh_sorter {
 mh_status mh_sorter_new(const char *directory, size_t memory_bytes, mh_sorter **out, struct mh_error *err) {
   mh_sorter *sorter = calloc(1, sizeof *sorter);
   if (!sorter) return mh_fail_nomem(err);
-  sorter->directory = directory;
   sorter->memory_bytes = memory_bytes;
-  sorter->fd = -1;
+  sorter->spill = mh_spill_in(directory);
   *out = sorter;
   return MH_OK;
 }
@@ -71,7 +66,7 @@ static void free_memory(mh_sorter *sorter) {
 void mh_sorter_free(mh_sorter *sorter) {
   if (!sorter) return;
   free_memory(sorter);
-  if (sorter->fd >= 0) close(sorter->fd);
+  mh_spill_close(&sorter->spill);
   free(sorter->runs);
   free(sorter->windows);
   free(sorter->heap);
@@ -135,30 +130,6 @@ static void note_common(mh_sorter *sorter, struct mh_slice key) {
 
 /* -- Spilling ---------------------------------------------------------------------------------------------------- */
 
-static mh_status open_spill(mh_sorter *sorter, struct mh_error *err) {
-  sorter->fd = open(sorter->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (sorter->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) { /* a file system without O_TMPFILE */
-    char path[4200];
-    snprintf(path, sizeof path, "%s/sort-XXXXXX", sorter->directory);
-    sorter->fd = mkostemp(path, O_CLOEXEC);
-    if (sorter->fd >= 0) unlink(path);
-  }
-  if (sorter->fd < 0) return mh_fail_errno(err, errno, "cannot make a file for sorting in %s", sorter->directory);
-  return MH_OK;
-}
-
-static mh_status write_out(mh_sorter *sorter, struct mh_buffer *out, struct mh_error *err) {
-  for (size_t done = 0; done < out->size;) {
-    ssize_t wrote = pwrite(sorter->fd, out->data + done, out->size - done, (off_t)sorter->spilled);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return mh_fail_errno(err, errno, "cannot write a file for sorting in %s", sorter->directory);
-    done += (size_t)wrote;
-    sorter->spilled += (uint64_t)wrote;
-  }
-  out->size = 0;
-  return MH_OK;
-}
-
 static mh_status write_run(mh_sorter *sorter, struct mh_error *err) {
   struct mh_buffer out = {0};
   mh_status status = MH_OK;
@@ -167,9 +138,11 @@ static mh_status write_run(mh_sorter *sorter, struct mh_error *err) {
     struct mh_slice key, value;
     read_record(record, &key, &value);
     if (!mh_buffer_append(&out, record, HEADER_BYTES + key.size + value.size)) status = mh_fail_nomem(err);
-    if (!status && out.size >= WRITE_BYTES) status = write_out(sorter, &out, err);
+    if (status || out.size < WRITE_BYTES) continue;
+    status = mh_spill_write(&sorter->spill, mh_buffer_slice(&out), err);
+    out.size = 0;
   }
-  if (!status) status = write_out(sorter, &out, err);
+  if (!status) status = mh_spill_write(&sorter->spill, mh_buffer_slice(&out), err);
   mh_buffer_free(&out);
   return status;
 }
@@ -183,12 +156,10 @@ static mh_status spill(mh_sorter *sorter, struct mh_error *err) {
     sorter->runs = runs;
     sorter->run_room = room;
   }
-  mh_status status = sorter->fd < 0 ? open_spill(sorter, err) : MH_OK;
-  if (status) return status;
   sort_memory(sorter);
-  uint64_t start = sorter->spilled;
-  status = write_run(sorter, err);
-  sorter->runs[sorter->run_count++] = (struct run){.position = start, .end = sorter->spilled};
+  uint64_t start = sorter->spill.bytes;
+  mh_status status = write_run(sorter, err);
+  sorter->runs[sorter->run_count++] = (struct run){.position = start, .end = sorter->spill.bytes};
   sorter->records.size = sorter->count = 0;
   return status;
 }
@@ -215,28 +186,17 @@ mh_status mh_sorter_add(mh_sorter *sorter, struct mh_slice key, struct mh_slice 
 
 /* -- Merging ----------------------------------------------------------------------------------------------------- */
 
-static mh_status read_at(const mh_sorter *sorter, uint64_t position, uint8_t *out, size_t bytes, struct mh_error *err) {
-  for (size_t done = 0; done < bytes;) {
-    ssize_t got = pread(sorter->fd, out + done, bytes - done, (off_t)(position + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return mh_fail_errno(err, errno, "cannot read the file for sorting in %s", sorter->directory);
-    if (got == 0) return mh_fail(err, MH_IO, "the file for sorting in %s ended early", sorter->directory);
-    done += (size_t)got;
-  }
-  return MH_OK;
-}
-
 /* Brings the first `need` bytes of the next record into the window. */
 static mh_status fill(const mh_sorter *sorter, struct run *run, size_t need, struct mh_error *err) {
   size_t held = run->filled - run->at;
   if (held >= need) return MH_OK;
   uint64_t left = run->end - run->position;
   size_t wanted = left < sorter->window_bytes ? (size_t)left : sorter->window_bytes;
-  if (need > wanted) return mh_fail(err, MH_IO, "the file for sorting in %s was changed", sorter->directory);
+  if (need > wanted) return mh_fail(err, MH_IO, "the temporary file in %s was changed", sorter->spill.directory);
   memmove(run->window, run->window + run->at, held);
   run->at = 0;
   run->filled = wanted;
-  return read_at(sorter, run->position + held, run->window + held, wanted - held, err);
+  return mh_spill_read(&sorter->spill, run->position + held, run->window + held, wanted - held, err);
 }
 
 static struct mh_slice run_key(const struct run *run) {
@@ -271,7 +231,7 @@ static mh_status value_of(mh_sorter *sorter, struct run *run, struct mh_slice *v
   sorter->large.size = 0;
   if (!mh_buffer_reserve(&sorter->large, run->value_size)) return mh_fail_nomem(err);
   *value = mh_slice(sorter->large.data, run->value_size);
-  return read_at(sorter, run->position + before, sorter->large.data, run->value_size, err);
+  return mh_spill_read(&sorter->spill, run->position + before, sorter->large.data, run->value_size, err);
 }
 
 /* Runs were written in the order of adding, so of equal keys the one of the earlier run comes first. */

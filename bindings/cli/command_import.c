@@ -168,8 +168,9 @@ const struct mh_command mh_command_import = {
     .operands = "TABLE FILE|-",
     .summary = "read documents from JSON lines or an array",
     .details = "FILE holds JSON objects, a line each or in one array; - is standard input. Extended JSON\n"
-               "(mongoexport) is understood, and each mapping is reported. The store is made where there is\n"
-               "none. A table that has documents is refused without one of these:",
+               "(mongoexport) is understood, and each mapping is reported. An input with a fault leaves nothing\n"
+               "stored. The store is made where there is none. A table that has documents is refused without\n"
+               "one of these:",
     .options = options,
     .operands_least = 2,
     .operands_most = 2,

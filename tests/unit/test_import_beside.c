@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* -- Others at the same time ------------------------------------------------------------------------------------- */
 
@@ -87,6 +88,57 @@ static void test_upsert_beside_a_writer(void **state) {
   mh_buffer_free(&text);
 }
 
+/* Shared with the child. */
+struct rival {
+  _Atomic bool begin, ended;
+};
+
+static void let_rival(void *self, const struct mh_import_progress *progress) {
+  struct rival *rival = self;
+  if (!progress->documents) return; /* still checking */
+  rival->begin = true;
+  while (!rival->ended) usleep(100);
+}
+
+/* The input was found sound, and some of it is stored, when another process takes an id of the rest. */
+static void test_id_taken_meanwhile(void **state) {
+  struct fixture *f = *state;
+  OK(import(f, MH_IMPORT_NEW, "t", "{}"));
+  mh_store_close(f->store);
+  f->store = NULL;
+  struct rival *rival = mmap(NULL, sizeof *rival, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(rival, MAP_FAILED);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct mh_error err;
+    struct mh_import_report report;
+    struct mh_import_options options = {.table = "t", .mode = MH_IMPORT_APPEND, .file = "other"};
+    options.fd = file_of("{\"_id\":\"id900\"}", 15);
+    while (!rival->begin) usleep(100);
+    mh_store *store = NULL;
+    bool failed = mh_store_open(f->directory, MH_KV_WRITE, &store, &err) || mh_import(store, &options, &report, &err);
+    rival->ended = true;
+    _exit(failed);
+  }
+  OK(mh_store_open(f->directory, MH_KV_WRITE, &f->store, &f->err));
+  struct mh_buffer text = {0};
+  for (int i = 0; i < 2000; i++) assert_true(mh_buffer_format(&text, "{\"_id\":\"id%d\"}\n", i));
+  struct mh_import_options options = {
+      .table = "t", .mode = MH_IMPORT_APPEND, .batch_bytes = 3000, .self = rival, .progress = let_rival};
+  assert_fault(f, import_with(f, options, text.data, text.size), "in.jsonl:901: /_id",
+               "documents stored before that: 900");
+  assert_non_null(strstr(f->err.message, "another process stored a document with the id \"id900\""));
+  assert_int_equal(f->report.inserted, 900);
+  assert_int_equal(shape_of(f, "t").documents, 902);
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  munmap(rival, sizeof *rival);
+  mh_buffer_free(&text);
+}
+
 /* What another process imports while we have read `before` and wait for the rest of our input. It gets the lead of a
  * mebibyte, which is what is read at once: our hidden table is there by then. Both stores are opened behind the fork.
  */
@@ -143,6 +195,11 @@ static void test_table_changed_meanwhile(void **state) {
                    MH_REFUSED);
   assert_non_null(strstr(f->err.message, "put documents into"));
   assert_exports(f, "t", "{\"_id\":\"c\",\"_creationTime\":3.0}\n");
+  OK(meanwhile(f, MH_IMPORT_UPSERT, "{\"_id\":\"y\"}", "t", "{\"_id\":\"z\",\"_creationTime\":4}"));
+  assert_int_equal(f->report.inserted, 1);
+  assert_int_equal(f->report.unchanged, 1);
+  assert_fault(f, meanwhile(f, MH_IMPORT_APPEND, "{\"_id\":\"w\"}{\"_id\":\"x\"}", "t", "{\"_id\":\"x\"}"),
+               "in.jsonl:1: /_id", "exists");
 }
 
 /* Two imports that make tables at the same time do not choose one number. */
@@ -179,6 +236,23 @@ static void test_interrupt(void **state) {
 
 /* -- Kills ------------------------------------------------------------------------------------------------------- */
 
+/* What the child does that is killed: replaces the table by `text`, and exits 0 when it got to the end. */
+static void replace_and_exit(struct fixture *f, const struct mh_buffer *text) {
+  struct mh_error err;
+  struct mh_import_report report;
+  mh_store *store = NULL;
+  struct mh_import_options options = {
+      .table = "t", .mode = MH_IMPORT_REPLACE, .file = "in", .batch_bytes = 8192, .sort_memory_bytes = 32768};
+  options.fd = file_of(text->data, text->size);
+  _exit(mh_store_open(f->directory, MH_KV_WRITE, &store, &err) || mh_import(store, &options, &report, &err));
+}
+
+static uint64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void test_killed_imports(void **state) {
   struct fixture *f = *state;
   enum { KILLS = 30, DOCUMENTS = 6000 };
@@ -190,23 +264,19 @@ static void test_killed_imports(void **state) {
   mh_store_close(f->store);
   f->store = NULL;
   unsigned killed = 0, left_hidden = 0;
-  srand(7);
-  for (int i = 0; i < KILLS; i++) {
+  uint64_t whole_us = 0; /* how long one takes that is not killed: the first; the kills are spread over that */
+  for (int i = 0; i <= KILLS; i++) {
+    uint64_t began = now_us();
     pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0) {
-      struct mh_error err;
-      struct mh_import_report report;
-      mh_store *store = NULL;
-      struct mh_import_options options = {
-          .table = "t", .mode = MH_IMPORT_REPLACE, .file = "in", .batch_bytes = 8192, .sort_memory_bytes = 32768};
-      options.fd = file_of(text.data, text.size);
-      _exit(mh_store_open(f->directory, MH_KV_WRITE, &store, &err) || mh_import(store, &options, &report, &err));
+    if (child == 0) replace_and_exit(f, &text);
+    if (i > 0) {
+      usleep((useconds_t)(whole_us * (unsigned)i / (KILLS + 1)));
+      kill(child, SIGKILL);
     }
-    usleep((useconds_t)(rand() % 40000));
-    kill(child, SIGKILL);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
+    if (i == 0) whole_us = now_us() - began;
     killed += WIFSIGNALED(status);
     OK(mh_store_open(f->directory, MH_KV_WRITE, &f->store, &f->err));
     struct shape shape = shape_of(f, "t");
@@ -222,6 +292,7 @@ static void test_killed_imports(void **state) {
     mh_store_close(f->store);
     f->store = NULL;
   }
+  print_message("%u of %d were killed, %u of them while they filled a hidden table\n", killed, KILLS, left_hidden);
   assert_true(killed > 0 && left_hidden > 0);
   mh_buffer_free(&text);
 }
@@ -230,6 +301,7 @@ static void test_killed_imports(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_upsert_beside_a_writer, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_id_taken_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(test_table_changed_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(test_numbers_of_imports_at_the_same_time, setup, teardown),
       cmocka_unit_test_setup_teardown(test_interrupt, setup, teardown),
