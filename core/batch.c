@@ -33,7 +33,6 @@ struct evaluation {
   size_t late_count, late_next;
   struct mh_document document;       /* at hand, and what to go back to if it fails */
   uint32_t savepoint;
-  size_t printed;
   bool feed_failed;                  /* the error is the store's, not the script's */
 };
 
@@ -58,7 +57,7 @@ static bool enough(const struct evaluation *evaluation) {
          now_ms(CLOCK_MONOTONIC) - evaluation->began_ms > MH_PACING_EVALUATION_MS;
 }
 
-/* Drops what the failed document did and keeps its error. It is marked too: under the lock it is looked whether what it
+/* Drops what the failed document wrote, and keeps its error and what it printed. It is marked too: under the lock it is looked whether what it
  * saw was still true, since only then its error counts. */
 static mh_status note_failure(struct evaluation *evaluation, struct mh_error *err) {
   struct mh_batch *batch = evaluation->batch;
@@ -66,7 +65,6 @@ static mh_status note_failure(struct evaluation *evaluation, struct mh_error *er
   struct mh_slice id;
   struct mh_error ignored; /* of a document too damaged to tell its id */
   mh_txn_rollback(evaluation->txn, evaluation->savepoint);
-  batch->changes->output.size = evaluation->printed;
   batch->failed = true;
   batch->failed_id[0] = 0;
   if (!mh_document_id(&evaluation->document, &id, &ignored))
@@ -87,7 +85,6 @@ static mh_status done(void *self, struct mh_error *err) {
 
 static void hand_out(struct evaluation *evaluation, struct mh_document *document, bool *found) {
   evaluation->savepoint = mh_txn_savepoint(evaluation->txn);
-  evaluation->printed = evaluation->batch->changes->output.size;
   evaluation->walked_bytes += evaluation->document.bson.size;
   *document = evaluation->document;
   *found = true;

@@ -41,6 +41,7 @@ void mh_changeset_clear(mh_changeset *changeset) {
   mh_arena_reset(changeset->arena);
   changeset->space_count = changeset->journal_count = changeset->mark_count = changeset->depends_count = 0;
   changeset->pending_count = changeset->scattered = changeset->output.size = 0;
+  changeset->document_bytes_max = changeset->bytes_marked = 0;
 }
 
 const struct mh_written *mh_changeset_written(const mh_changeset *changeset, mh_space space) {
@@ -126,6 +127,10 @@ static struct mh_node *node_for(mh_changeset *changeset, struct mh_written *writ
 mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_write write, struct mh_slice key,
                            struct mh_slice value, struct mh_error *err) {
   if (key.size == 0 || key.size > MH_KV_KEY_MAX) return mh_fail(err, MH_INVALID, "a key of %zu bytes", key.size);
+  if (changeset->document_bytes_max &&
+      mh_arena_used(changeset->arena) - changeset->bytes_marked > changeset->document_bytes_max)
+    return mh_fail(err, MH_LIMIT, "one document wrote more than %zu MiB (--max-memory)",
+                   changeset->document_bytes_max >> 20);
   if (changeset->journal_count == UINT32_MAX) return mh_fail(err, MH_LIMIT, "more than 4 billion writes in one batch");
   struct mh_written *written = written_for(changeset, space);
   struct mh_node *node = written ? node_for(changeset, written, key) : NULL;
@@ -159,6 +164,7 @@ mh_status mh_changeset_mark(mh_changeset *changeset, const struct mh_key *key, s
                                                                .sequence_end = (uint32_t)changeset->journal_count,
                                                                .dependencies_end = (uint32_t)changeset->depends_count,
                                                                .output_end = (uint32_t)changeset->output.size};
+  changeset->bytes_marked = mh_arena_used(changeset->arena);
   return MH_OK;
 }
 

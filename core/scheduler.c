@@ -14,6 +14,7 @@ enum {
   ENDS_MISSED_MAX = 3         /* and so is what is left of a table that others append to as fast as it is walked */
 };
 static const double LOCK_BUDGET_MS = 5;
+static const double CREATION_TIME_END = 9007199254740992.0; /* 2^53: DESIGN "Keys and ids" */
 
 /* A run as it goes on. */
 struct run {
@@ -83,7 +84,8 @@ static mh_status parse_cursor(const char *text, struct mh_key *key, struct mh_er
     ok = sscanf(text + 2 * i, "%2x", &byte) == 1;
     key->bytes[i] = (uint8_t)byte;
   }
-  if (ok) return MH_OK;
+  double time = ok ? mh_key_creation_time(mh_key_slice(key)) : 0;
+  if (time > 0 && time < CREATION_TIME_END) return MH_OK;
   return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor; take one that `mighost status --json` printed", text);
 }
 
@@ -110,11 +112,11 @@ static mh_status claim(struct run *run, mh_commit *commit, mh_space log, bool *d
                    migration->name);
   }
   bool from_cursor = run->options->cursor != NULL, over = !found || run->options->reset || from_cursor;
-  *done = record->state == MH_RUN_SUCCESS && !over;
-  if (*done) return MH_OK;
   if (!over && strcmp(record->table, migration->table) != 0)
     return mh_fail(err, MH_REFUSED, "%s was begun over the table %s and now names %s; start over with: %s --reset",
                    migration->name, record->table, migration->table, migration->command);
+  *done = record->state == MH_RUN_SUCCESS && !over;
+  if (*done) return MH_OK;
   status = find_table(run, mh_commit_catalogue(commit), &table, err);
   if (status) return status;
   if (!over && !mh_catalogue_watch(mh_commit_catalogue(commit), record->watch))
@@ -202,10 +204,22 @@ static mh_status start(struct run *run, bool *done, struct mh_error *err) {
 
 /* ---- the loop ---- */
 
+/* What is to be shown: the output of what was stored; of a failure, what its document printed before it failed. */
+static struct mh_slice printed_by(const mh_changeset *changes, const struct mh_stored *stored) {
+  size_t from = 0, to = 0, count = changes->mark_count;
+  if (stored->result.failed) {
+    from = count > 1 ? changes->marks[count - 2].output_end : 0;
+    to = changes->marks[count - 1].output_end;
+  } else if (stored->result.stored) {
+    to = changes->marks[stored->result.stored - 1].output_end;
+  }
+  return mh_slice(changes->output.data + from, to - from);
+}
+
 static void report(struct run *run, const struct mh_stored *stored, const struct mh_changeset *changes) {
   const struct mh_run_options *options = run->options;
-  size_t printed = stored->result.stored ? changes->marks[stored->result.stored - 1].output_end : 0;
-  if (options->output && printed) options->output(options->self, mh_slice(changes->output.data, printed));
+  struct mh_slice printed = printed_by(changes, stored);
+  if (options->output && printed.size) options->output(options->self, printed);
   double now = clock_ms(CLOCK_MONOTONIC);
   if (now - run->rate_ms > 500) { /* the rate of late, not the average */
     run->rate = (double)(run->record->processed - run->rate_processed) / ((now - run->rate_ms) / 1e3);

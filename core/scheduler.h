@@ -25,7 +25,8 @@ struct mh_run_options {
   _Atomic bool *stop;     /* set by a signal handler; looked at between documents. NULL: never */
   void *self;             /* for the two below */
   void (*progress)(void *self, const struct mh_run_progress *progress); /* after each commit; may be NULL */
-  void (*output)(void *self, struct mh_slice text); /* what committed documents printed; NULL: dropped */
+  /* What committed documents printed, and the one that failed; NULL: dropped. */
+  void (*output)(void *self, struct mh_slice text);
 };
 
 enum mh_run_outcome {

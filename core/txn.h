@@ -90,6 +90,8 @@ struct mh_changeset {
   struct mh_table **pending;  /* tables made here */
   size_t pending_count;
   struct mh_buffer output;    /* what the script printed; shown when committed */
+  size_t document_bytes_max;  /* what one document may write; 0: any amount. Set by whoever evaluates */
+  size_t bytes_marked;        /* arena in use at the last mark */
   size_t scattered;           /* writes that did not follow the one before in key order: each may dirty a page */
   uint64_t random;            /* state of the generator of skip list heights */
 };

@@ -3,6 +3,7 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,6 +39,18 @@ static struct mh_cli settings(const struct mh_option_value *global) {
       .color_err = wants_color(color, STDERR_FILENO),
       .utf8 = locale_is_utf8(),
   };
+}
+
+/* ---- standard streams ---- */
+
+/* A stream that was closed (`<&-`) is held by one that cannot be used that way: else the store's file would get its
+ * number, and reading an empty input or writing to nowhere would look like success. */
+static bool hold_closed_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    bool closed = fcntl(fd, F_GETFD) < 0 && errno == EBADF;
+    if (closed && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return false;
+  }
+  return true;
 }
 
 /* ---- the command ---- */
@@ -105,6 +118,7 @@ static int dispatch(const char **words, size_t count) {
 }
 
 int main(int argc, char **argv) {
+  if (!hold_closed_streams()) return MH_EXIT_FAILED;
   mh_catch_faults();
   int status = dispatch((const char **)argv + 1, argc > 0 ? (size_t)argc - 1 : 0);
   /* What was printed counts only if it arrived. A reader that has gone (EPIPE) needs no message. */

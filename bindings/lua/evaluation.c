@@ -104,6 +104,7 @@ static bool begin_document(struct mh_lua_evaluation *evaluation) {
   if (evaluation->status || !found) return false;
   evaluation->status = mh_lua_db_begin(&evaluation->db, evaluation->table, &document, &evaluation->error);
   mh_lua_seed(evaluation->lua, document.key.bytes, MH_KEY_BYTES);
+  evaluation->printed_before = mh_txn_changeset(evaluation->db.txn)->output.size;
   return !evaluation->status;
 }
 
@@ -111,7 +112,8 @@ static bool end_document(struct mh_lua_evaluation *evaluation) {
   mh_lua_db_end(&evaluation->db);
   evaluation->processed++;
   if (evaluation->output_lost)
-    evaluation->status = mh_fail_nomem(&evaluation->error);
+    evaluation->status =
+        mh_fail(&evaluation->error, MH_LIMIT, "one document printed more than memory holds (--max-memory)");
   else
     evaluation->status = evaluation->feed->done(evaluation->feed->self, &evaluation->error);
   return !evaluation->status;
@@ -171,16 +173,28 @@ static int index_context(lua_State *L) {
   return 1;
 }
 
-/* make_context(evaluation) [-0,+0,m] */
+/* __newindex(ctx, key, value): what one document changed, the next of the batch would see. [-0,+0,v] */
+static int newindex_context(lua_State *L) {
+  return mh_lua_binding_fail(L, "ctx", "it cannot be changed; keep state in documents, or in a local variable");
+}
+
+/* make_context(evaluation): an empty table, so that nothing in it can be overwritten, over one that holds `db`.
+ * [-0,+0,m] */
 static int make_context(lua_State *L) {
   struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 0);
+  lua_createtable(L, 0, 3); /* its metatable */
+  lua_createtable(L, 0, 1); /* what it holds */
   mh_lua_db_push(L, &evaluation->db);
   lua_setfield(L, -2, "db");
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 1); /* and what is made when it is asked for */
   lua_pushlightuserdata(L, evaluation);
   lua_pushcclosure(L, index_context, 1);
   lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, newindex_context);
+  lua_setfield(L, -2, "__newindex");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
@@ -191,6 +205,7 @@ static int make_context(lua_State *L) {
 static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err) {
   struct mh_lua_evaluation *evaluation = self;
   evaluation->db.txn = txn;
+  mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
   evaluation->processed = processed;
   mh_lua_set_now(evaluation->lua, (int64_t)now);
   return call(evaluation, make_context, err);
@@ -224,8 +239,15 @@ void mh_lua_evaluation_take_function(lua_State *L, struct mh_lua_evaluation *eva
   lua_rawseti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
 }
 
+/* What is printed waits for the commit: as much of it as a document may hold in memory. */
+static bool keep_output(struct mh_lua_evaluation *evaluation, const char *text, size_t size) {
+  struct mh_buffer *output = &mh_txn_changeset(evaluation->db.txn)->output;
+  size_t max = mh_lua_memory_max(evaluation->lua), printed = output->size - evaluation->printed_before;
+  return size <= max && printed <= max - size && mh_buffer_append(output, text, size);
+}
+
 void mh_lua_evaluation_output(void *self, const char *text, size_t size) {
   struct mh_lua_evaluation *evaluation = self;
   if (!evaluation->db.evaluating) fwrite(text, 1, size, stderr);
-  else if (!mh_buffer_append(&mh_txn_changeset(evaluation->db.txn)->output, text, size)) evaluation->output_lost = true;
+  else if (!keep_output(evaluation, text, size)) evaluation->output_lost = true;
 }

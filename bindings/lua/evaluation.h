@@ -17,7 +17,8 @@ struct mh_lua_evaluation {
   int context_ref;              /* the batch's ctx */
   const char *name;             /* the migration's; of its owner */
   uint64_t processed;           /* documents before the one at hand */
-  bool output_lost;             /* memory was gone when the script printed */
+  size_t printed_before;        /* bytes of output before the document at hand */
+  bool output_lost;             /* it printed more than could be kept */
   const struct mh_table *table; /* of the batch at hand */
   const struct mh_feed *feed;
   mh_status status;             /* failures of the feed, which are not the script's */

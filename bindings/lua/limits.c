@@ -114,6 +114,8 @@ void *mh_lua_allocate(void *argument, void *block, size_t old_size, size_t new_s
   return moved;
 }
 
+size_t mh_lua_memory_max(const mh_lua *lua) { return lua->memory.max; }
+
 size_t mh_lua_memory_peak(const mh_lua *lua) { return lua->memory.peak; }
 
 /* The hook: raises the time limit, again and again until the call has ended. [-0,+0,v] */

@@ -68,6 +68,8 @@ void mh_lua_set_now(mh_lua *lua, int64_t ms);
 /* What math.random begins with from here on: a document's id. Costs nothing until it is used. */
 void mh_lua_seed(mh_lua *lua, const uint8_t *bytes, size_t size);
 
+/* Bytes that a script may hold. */
+size_t mh_lua_memory_max(const mh_lua *lua);
 /* Bytes that Lua held at most since mh_lua_new(). */
 size_t mh_lua_memory_peak(const mh_lua *lua);
 

@@ -113,6 +113,11 @@ static bool is_array(lua_State *L, const struct mh_field *stored) {
   return counted;
 }
 
+static mh_status refuse_mixed(struct mh_error *err) {
+  return mh_fail(err, MH_INVALID,
+                 "string and integer keys are mixed: an object has strings (use tostring(k)), an array 1..n alone");
+}
+
 /* A key that does not fit the others, or is none that can be stored. Which of several is met first is chance: the
  * message must not depend on it. */
 static mh_status refuse_key(const mh_lua_encoder *encoder, lua_State *L, int key, struct mh_error *err) {
@@ -121,10 +126,7 @@ static mh_status refuse_key(const mh_lua_encoder *encoder, lua_State *L, int key
     return mh_fail(err, MH_INVALID, "a document has string keys, not %lld: use tostring(k)",
                    (long long)lua_tointeger(L, key));
   }
-  if (is_integer || lua_type(L, key) == LUA_TSTRING) {
-    return mh_fail(err, MH_INVALID,
-                   "string and integer keys are mixed: an object has strings (use tostring(k)), an array 1..n alone");
-  }
+  if (is_integer || lua_type(L, key) == LUA_TSTRING) return refuse_mixed(err);
   if (lua_type(L, key) == LUA_TNUMBER) {
     return mh_fail(err, MH_INVALID, "the key %.17g is a float: for an object use tostring(k)", lua_tonumber(L, key));
   }
@@ -132,9 +134,24 @@ static mh_status refuse_key(const mh_lua_encoder *encoder, lua_State *L, int key
                  lua_typename(L, lua_type(L, key)));
 }
 
+/* Fields of a document that nobody has read are no keys of its table yet: an array would be written without them. */
+static mh_status check_no_unsettled(lua_State *L, struct mh_error *err) {
+  const struct mh_lua_document *document = mh_lua_document_at(L, -1);
+  if (!document) return MH_OK;
+  struct mh_bson_reader reader;
+  struct mh_field field;
+  mh_bson_read(&reader, mh_lua_document_bson(document));
+  while (mh_bson_next(&reader, &field)) {
+    if (!mh_lua_document_settled(document, &field)) return refuse_mixed(err);
+  }
+  return reader.damaged ? mh_fail(err, MH_DAMAGED, "damaged document") : MH_OK;
+}
+
 /* Checks that the keys of the table on top are 1..n, and counts them. */
 static mh_status count_elements(const mh_lua_encoder *encoder, lua_State *L, lua_Integer *count, struct mh_error *err) {
   lua_Integer greatest = 0;
+  mh_status status = check_no_unsettled(L, err);
+  if (status) return status;
   *count = 0;
   lua_pushnil(L);
   while (lua_next(L, -2)) {
