@@ -101,7 +101,7 @@ static mh_status read_before(mh_store *store, const struct mh_migration *migrati
 
 static void announce(const struct show *show, const struct mh_migration *migration) {
   const struct mh_run_record *before = &show->before;
-  if (!mh_record_unfinished(before)) return;
+  if (!mh_record_unfinished(before) || strcmp(before->table, migration->table) != 0) return; /* the latter is refused */
   char extent[96];
   mh_record_extent(before, extent, sizeof extent);
   if (resumes(show)) mh_print_notice(show->cli, "%s: resuming at %s", migration->name, extent);

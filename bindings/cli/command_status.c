@@ -1,5 +1,6 @@
 /* status: what is known of migrations. */
 #include "../../core/nearest.h"
+#include "lookup.h"
 #include "records.h"
 #include "render.h"
 #include "../lua/migrations.h"
@@ -14,11 +15,13 @@ static const struct mh_option options[] = {
     {0},
 };
 
+enum { NAME, STATE, PROGRESS, DOCUMENTS, CHANGED, RATE, STARTED, TOOK, COLUMNS };
 static const struct mh_column columns[] = {
-    {"NAME", false},   {"STATE", false}, {"PROGRESS", true}, {"DOCUMENTS", true},
-    {"CHANGED", true}, {"RATE", true},   {"STARTED", false}, {"TOOK", true},
+    [NAME] = {"NAME", false},          [STATE] = {"STATE", false},    [PROGRESS] = {"PROGRESS", true},
+    [DOCUMENTS] = {"DOCUMENTS", true}, [CHANGED] = {"CHANGED", true}, [RATE] = {"RATE", true},
+    [STARTED] = {"STARTED", false},    [TOOK] = {"TOOK", true},
 };
-enum { COLUMNS = sizeof columns / sizeof *columns, BAR_COLUMNS = 10 };
+enum { BAR_COLUMNS = 10, NAME_COLUMNS_LEAST = 16 /* of a name that is cut, with its mark */ };
 
 /* ---- which ---- */
 
@@ -85,24 +88,23 @@ static double seconds_taken(const struct mh_run_record *record) {
   return end >= record->latest_start ? (end - record->latest_start) / 1000 : -1; /* -1: it died, nobody knows when */
 }
 
-static void fill_row(const struct mh_cli *cli, const struct mh_run_record *record, mh_cell *cells) {
+static void fill_row(const struct mh_cli *cli, const struct mh_run_record *record, bool with_bar, mh_cell *cells) {
   double share = record->state == MH_RUN_SUCCESS ? 1
                  : record->total                 ? (double)record->processed / (double)record->total
                                                  : 0;
   if (share > 1) share = 1;
   char bar[BAR_COLUMNS * 3 + 1] = "";
-  bool terminal = isatty(STDOUT_FILENO);
-  if (terminal) mh_bar_text(share, BAR_COLUMNS, cli->utf8, bar);
+  if (with_bar) mh_bar_text(share, BAR_COLUMNS, cli->utf8, bar);
   double seconds = seconds_taken(record);
   mh_figure figure;
-  snprintf(cells[0], sizeof *cells, "%s", record->name);
-  snprintf(cells[1], sizeof *cells, "%s", mh_run_state_name(record->state));
-  snprintf(cells[2], sizeof *cells, "%s%s%3d%%", bar, terminal ? " " : "", (int)(share * 100));
-  mh_record_extent(record, cells[3], sizeof *cells);
-  snprintf(cells[4], sizeof *cells, "%s", mh_count_text(record->changed, figure));
-  snprintf(cells[5], sizeof *cells, "%s", mh_rate_text(record->rate, figure));
-  snprintf(cells[6], sizeof *cells, "%s", mh_time_text(record->latest_start, figure));
-  snprintf(cells[7], sizeof *cells, "%s", seconds < 0 ? "-" : mh_duration_text(seconds, figure));
+  snprintf(cells[NAME], sizeof *cells, "%s", record->name);
+  snprintf(cells[STATE], sizeof *cells, "%s", mh_run_state_name(record->state));
+  snprintf(cells[PROGRESS], sizeof *cells, "%s%s%3d%%", bar, with_bar ? " " : "", (int)(share * 100));
+  mh_record_extent(record, cells[DOCUMENTS], sizeof *cells);
+  snprintf(cells[CHANGED], sizeof *cells, "%s", mh_count_text(record->changed, figure));
+  snprintf(cells[RATE], sizeof *cells, "%s", mh_rate_text(record->rate, figure));
+  snprintf(cells[STARTED], sizeof *cells, "%s", mh_time_text(record->latest_start, figure));
+  snprintf(cells[TOOK], sizeof *cells, "%s", seconds < 0 ? "-" : mh_duration_text(seconds, figure));
 }
 
 /* Whether the script is another one now than the one that ran. One that is gone or does not load is no news. */
@@ -119,9 +121,26 @@ static bool script_changed(const struct mh_run_record *record, const char *scrip
   return changed;
 }
 
+/* How to go on with one that is unfinished, and what it costs until then. */
+static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *catalogue,
+                              const struct mh_run_record *record, struct mh_error *err) {
+  bool resumable = mh_catalogue_watch(catalogue, record->watch) != NULL; /* else its table was replaced */
+  struct mh_buffer command = {0};
+  bool ok = mh_command_begin(cli, &command) && (!record->script[0] || mh_command_word(&command, record->script)) &&
+            (resumable || mh_command_word(&command, "--reset")) && mh_buffer_append(&command, "", 1);
+  if (ok && record->script[0]) {
+    fputs(resumable ? "  resume with: " : "  start over with: ", stdout);
+    mh_print_plain(stdout, (const char *)command.data);
+    putchar('\n');
+  }
+  if (ok && resumable) printf("  until it is finished, writes to %s are noted in its change log\n", record->table);
+  mh_buffer_free(&command);
+  return ok ? MH_OK : mh_fail_nomem(err);
+}
+
 /* What does not fit a column, in lines under the row. */
-static mh_status print_notes(const struct mh_cli *cli, const struct mh_run_record *record, const char *scripts_root,
-                             struct mh_error *err) {
+static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catalogue,
+                             const struct mh_run_record *record, const char *scripts_root, struct mh_error *err) {
   if (record->error[0]) {
     struct mh_error fault;
     char document[MH_DOCUMENT_PLACE_BYTES], text[sizeof fault.place + sizeof fault.message];
@@ -143,38 +162,61 @@ static mh_status print_notes(const struct mh_cli *cli, const struct mh_run_recor
     mh_print_plain(stdout, record->script);
     puts(" has changed since (--reset begins again with the new one)");
   }
-  if (!mh_record_unfinished(record)) return MH_OK;
-  struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && (!record->script[0] || mh_command_word(&command, record->script)) &&
-            mh_buffer_append(&command, "", 1);
-  if (ok && record->script[0]) {
-    fputs("  resume with: ", stdout);
-    mh_print_plain(stdout, (const char *)command.data);
-    putchar('\n');
-  }
-  if (ok && record->watch) printf("  until it is finished, writes to %s are noted in its change log\n", record->table);
-  mh_buffer_free(&command);
-  return ok ? MH_OK : mh_fail_nomem(err);
+  return mh_record_unfinished(record) ? print_way_on(cli, catalogue, record, err) : MH_OK;
 }
 
-static mh_status print_grid(const struct mh_cli *cli, const struct mh_run_record *records, size_t count,
-                            const char *scripts_root, struct mh_error *err) {
+static struct mh_grid measure(const struct mh_cli *cli, const struct mh_run_record *records, size_t count,
+                              bool with_bar) {
+  mh_cell cells[COLUMNS];
+  struct mh_grid grid = mh_grid(columns, COLUMNS);
+  for (size_t i = 0; i < count; i++) {
+    fill_row(cli, &records[i], with_bar, cells);
+    mh_grid_measure(&grid, cells);
+  }
+  return grid;
+}
+
+/* A grid no wider than the terminal: columns go from the right, before CHANGED the bar, then the name is cut. */
+static struct mh_grid fit(const struct mh_cli *cli, const struct mh_run_record *records, size_t count,
+                          bool *with_bar) {
+  size_t room = mh_terminal_columns(stdout);
+  *with_bar = isatty(STDOUT_FILENO);
+  struct mh_grid grid = measure(cli, records, count, *with_bar);
+  while (mh_grid_width(&grid) > room && grid.count > RATE) grid.count--;
+  if (mh_grid_width(&grid) > room && *with_bar) {
+    *with_bar = false;
+    grid = measure(cli, records, count, *with_bar);
+    grid.count = RATE;
+  }
+  size_t name = grid.widths[NAME];
+  grid.widths[NAME] = name < NAME_COLUMNS_LEAST ? name : NAME_COLUMNS_LEAST;
+  while (mh_grid_width(&grid) > room && grid.count > PROGRESS) grid.count--;
+  while (mh_grid_width(&grid) < room && grid.widths[NAME] < name) grid.widths[NAME]++;
+  return grid;
+}
+
+/* Cuts it to `columns`, with a mark of one column. */
+static void cut_name(const struct mh_cli *cli, size_t columns, mh_cell name) {
+  if (mh_text_columns(name) > columns) strcpy(name + mh_text_fit(name, columns - 1), cli->utf8 ? "…" : "~");
+}
+
+static mh_status print_grid(const struct mh_cli *cli, const mh_catalogue *catalogue,
+                            const struct mh_run_record *records, size_t count, const char *scripts_root,
+                            struct mh_error *err) {
   if (count == 0) {
     printf("no migration has run on %s\n", cli->db);
     return MH_OK;
   }
   mh_cell cells[COLUMNS];
-  struct mh_grid grid = mh_grid(columns, COLUMNS);
-  for (size_t i = 0; i < count; i++) {
-    fill_row(cli, &records[i], cells);
-    mh_grid_measure(&grid, cells);
-  }
+  bool with_bar;
+  struct mh_grid grid = fit(cli, records, count, &with_bar);
   mh_status status = MH_OK;
   mh_grid_titles(&grid, stdout, cli->color_out);
   for (size_t i = 0; !status && i < count; i++) {
-    fill_row(cli, &records[i], cells);
+    fill_row(cli, &records[i], with_bar, cells);
+    cut_name(cli, grid.widths[NAME], cells[NAME]);
     mh_grid_row(&grid, stdout, cells);
-    status = print_notes(cli, &records[i], scripts_root, err);
+    status = print_notes(cli, catalogue, &records[i], scripts_root, err);
   }
   return status;
 }
@@ -194,18 +236,18 @@ static mh_status print_json(const struct mh_run_record *records, size_t count, s
 /* ---- the command ---- */
 
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
-  mh_store *store = NULL;
+  struct mh_lookup lookup = {0};
   struct mh_run_record *records = NULL;
   size_t count = 0;
   const char *scripts_root = arguments->own[STATUS_SCRIPTS].text;
   struct mh_error err;
-  mh_status status = mh_store_open(cli->db, MH_KV_READ, &store, &err);
-  if (!status) status = mh_run_records(store, &records, &count, &err);
+  mh_status status = mh_lookup_open(&lookup, cli->db, &err);
+  if (!status) status = mh_run_records(lookup.store, &records, &count, &err);
   if (!status) status = select_records(arguments, records, &count, &err);
   if (!status && cli->json) status = print_json(records, count, &err);
-  if (!status && !cli->json) status = print_grid(cli, records, count, scripts_root, &err);
+  if (!status && !cli->json) status = print_grid(cli, mh_txn_catalogue(lookup.txn), records, count, scripts_root, &err);
   free(records);
-  mh_store_close(store);
+  mh_lookup_close(&lookup);
   return status ? mh_cli_fail(cli, &err) : MH_EXIT_OK;
 }
 

@@ -2,7 +2,6 @@
 #include "render.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +10,8 @@ enum {
   LINE_SECONDS = 5,              /* where lines are kept, in a log */
   BAR_COLUMNS_LEAST = 6,
   BAR_COLUMNS_MOST = 40,
-  COLUMNS_MOST = 240             /* a wider terminal gets no longer line */
+  COLUMNS_MOST = 240,            /* a wider terminal gets no longer line */
+  COLUMNS_UNKNOWN = 80           /* for a terminal that does not say */
 };
 
 uint64_t mh_now_ns(void) {
@@ -34,9 +34,9 @@ struct mh_progress mh_progress_start(const struct mh_cli *cli, const char *name,
 }
 
 static size_t terminal_columns(void) {
-  struct winsize size;
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col < COLUMNS_MOST ? size.ws_col : COLUMNS_MOST;
+  size_t columns = mh_terminal_columns(stderr);
+  if (columns == SIZE_MAX) return COLUMNS_UNKNOWN;
+  return columns < COLUMNS_MOST ? columns : COLUMNS_MOST;
 }
 
 /* The part that is done, 0 to 1. Documents that others insert meanwhile can bring it beyond the total. */
@@ -114,7 +114,10 @@ void mh_progress_update(struct mh_progress *progress, const struct mh_progress_a
 void mh_progress_print(struct mh_progress *progress, struct mh_slice text) {
   bool drawn = progress->drawn;
   mh_progress_end(progress);
-  fwrite(text.data, 1, text.size, stderr);
+  if (isatty(STDERR_FILENO))
+    mh_print_plain_slice(stderr, text);
+  else
+    fwrite(text.data, 1, text.size, stderr);
   if (drawn) draw(progress);
 }
 

@@ -21,6 +21,11 @@ static bool add_number_or_null(cJSON *object, const char *key, double number) {
   return (number > 0 ? cJSON_AddNumberToObject(object, key, number) : cJSON_AddNullToObject(object, key)) != NULL;
 }
 
+/* Documents that others insert meanwhile can bring what is processed beyond the table's count at the start. */
+static uint64_t total_of(const struct mh_run_record *record) {
+  return record->processed > record->total ? record->processed : record->total;
+}
+
 static bool fill(cJSON *object, const struct mh_run_record *record) {
   char cursor[33];
   mh_run_cursor_text(record, cursor);
@@ -30,7 +35,7 @@ static bool fill(cJSON *object, const struct mh_run_record *record) {
          add_text_or_null(object, "cursor", cursor) &&
          cJSON_AddNumberToObject(object, "processed", (double)record->processed) &&
          cJSON_AddNumberToObject(object, "changed", (double)record->changed) &&
-         cJSON_AddNumberToObject(object, "total", (double)record->total) &&
+         cJSON_AddNumberToObject(object, "total", (double)total_of(record)) &&
          add_number_or_null(object, "latestStart", record->latest_start) &&
          add_number_or_null(object, "latestEnd", record->latest_end) &&
          add_text_or_null(object, "error", record->error) &&
@@ -53,8 +58,7 @@ bool mh_record_unfinished(const struct mh_run_record *record) {
 
 void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {
   mh_figure processed, total;
-  uint64_t most = record->processed > record->total ? record->processed : record->total;
-  snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(most, total));
+  snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(total_of(record), total));
 }
 
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,

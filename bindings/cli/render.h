@@ -12,6 +12,7 @@ enum mh_style { MH_STYLE_BOLD, MH_STYLE_DIM, MH_STYLE_RED, MH_STYLE_GREEN, MH_ST
 
 /* Writes `text`, escaping control characters other than newline and tab. */
 void mh_print_plain(FILE *out, const char *text);
+void mh_print_plain_slice(FILE *out, struct mh_slice text);
 /* The same in a style, where `color` says so. */
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text);
 
@@ -19,6 +20,9 @@ void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *tex
 void mh_print_error(const struct mh_cli *cli, const struct mh_error *err);
 /* "mighost: ..." on standard error, for what is worth knowing and no error; nothing with -q. */
 void mh_print_notice(const struct mh_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Of the terminal that `file` is; SIZE_MAX where it is none, or does not say. */
+size_t mh_terminal_columns(FILE *file);
 
 /* Rows in aligned columns. Measure every row, then print the titles and every row:
  *   struct mh_grid grid = mh_grid(columns, 3);
@@ -39,6 +43,8 @@ struct mh_grid {
 };
 struct mh_grid mh_grid(const struct mh_column *columns, size_t count);
 void mh_grid_measure(struct mh_grid *grid, mh_cell *cells);
+/* The columns of a row on the screen. */
+size_t mh_grid_width(const struct mh_grid *grid);
 void mh_grid_titles(const struct mh_grid *grid, FILE *out, bool color);
 void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells);
 

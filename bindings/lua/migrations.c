@@ -15,8 +15,9 @@ struct mh_script {
   struct mh_lua_evaluation evaluation;
   struct mh_migration migration;
   struct mh_lua_definition definition;
-  char *command, *path; /* of the target: "scripts/x.lua" */
-  const char *export;   /* of the target: "x"; NULL when it names none */
+  char *target, *command;
+  char *path;         /* of the target: "scripts/x.lua" */
+  const char *export; /* of the target: "x"; NULL when it names none */
   /* The export that was taken; empty for the script's only result. One that does not fit is too long for a name. */
   char chosen[2 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
   char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1], hash[33];
@@ -175,8 +176,9 @@ static mh_status open_state(mh_script *script, struct mh_error *err) {
 static mh_status take_target(mh_script *script, const char *target, struct mh_error *err) {
   static const char mark[] = ".lua:";
   char *export = NULL;
+  script->target = strdup(target);
   script->path = strdup(target);
-  if (!script->path || asprintf(&script->command, "mighost %s", target) < 0) return mh_fail_nomem(err);
+  if (!script->target || !script->path || asprintf(&script->command, "mighost %s", target) < 0) return mh_fail_nomem(err);
   for (char *at = script->path; (at = strstr(at, mark)); at++) export = at + strlen(mark);
   if (!export) return MH_OK;
   if (!*export) return mh_fail(err, MH_USAGE, "\"%s\" ends with a colon: name an export behind it", target);
@@ -225,7 +227,7 @@ mh_status mh_script_open(const char *target, const struct mh_script_options *opt
   mh_lua_script_hash(script->lua, script->hash);
   script->migration = (struct mh_migration){.name = script->name,
                                             .table = script->definition.table,
-                                            .script = script->path,
+                                            .script = script->target,
                                             .script_hash = script->hash,
                                             .command = script->command,
                                             .batch_size = script->definition.batch_size,
@@ -240,6 +242,7 @@ void mh_script_close(mh_script *script) {
   if (!script) return;
   mh_lua_free(script->lua);
   mh_lua_db_close(&script->evaluation.db);
+  free(script->target);
   free(script->command);
   free(script->path);
   free(script);

@@ -4,6 +4,7 @@
 #include "../../bindings/lua/tables.h"
 #include "../../core/json.h"
 #include "random_document.h"
+#include "with_lua.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -462,6 +463,83 @@ static void test_metatables(void **state) {
   lua_settop(fixture->L, 0);
 }
 
+/* What the chunk says of a document, its argument, in a state as scripts have it: its result or its error, and behind
+ * that what it printed. */
+static const char *said(const char *chunk, struct mh_slice document, bool on_demand, char text[4096]) {
+  struct printed printed = {.size = 0};
+  struct mh_error err;
+  mh_lua *lua = open_with(&(struct mh_lua_options){.output = keep_printed, .output_self = &printed});
+  lua_State *L = mh_lua_state(lua);
+  mh_lua_documents *documents = mh_lua_documents_open(L);
+  if (luaL_loadbufferx(L, chunk, strlen(chunk), "@t.lua", "t") != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+  if (on_demand) mh_lua_push_document(L, documents, document);
+  else mh_lua_push_plain(L, document);
+  if (mh_lua_call(lua, 1, 1, &err)) mh_error_text(&err, text, 4096);
+  else snprintf(text, 4096, "%s", luaL_tolstring(L, -1, NULL));
+  snprintf(text + strlen(text), 4096 - strlen(text), "%s%s", printed.size ? "\n" : "", printed.text);
+  mh_lua_free(lua);
+  return text;
+}
+
+/* Every function that looks at a table as a whole sees the fields that nobody has read. */
+static void test_untouched(void **state) {
+  struct fixture *fixture = *state;
+  const char *whole = "{\"_id\":\"u\",\"l\":[1],\"n\":1,\"o\":{\"x\":1}}", *mixed = "integer keys are mixed";
+  const struct {
+    const char *chunk, *part; /* of what it says */
+  } cases[] = {
+      {"local d = ... return json.encode(d)", whole},
+      {"local d = ... return json.encode(object(d))", whole},
+      {"local d = ... return json.encode(object(array(d)))", whole},
+      {"local d = ... return json.encode { q = object(d) }", whole},
+      {"local d = ... return json.encode(array(d))", mixed},
+      {"local d = ... return json.encode { q = { array(d) } }", "/q/0: string and integer keys are mixed"},
+      {"local d = ... local a = array(d) local n = d.n return json.encode(a)", mixed},
+      {"local d = ... d.n = nil d.o = nil d.l = nil return json.encode(array(d))", mixed},
+      {"local d = ... d[1] = 'first' return json.encode(array(d))", mixed},
+      {"local d = ... d[1] = 'first' return json.encode(d)", "string keys, not 1"},
+      {"local d = ... for k in pairs(d) do d[k] = nil end d[1] = 5 return json.encode(array(d))", "[5]"},
+      {"local d = ... d._id, d.l, d.n, d.o = nil, nil, nil, nil return json.encode(array(d))", "[]"},
+      {"local d = ... d._id, d.l, d.n, d.o = nil, nil, nil, nil return json.encode(d)", "{}"},
+      {"local d = ... return json.encode(array(d.o))", mixed},
+      {"local d = ... return json.encode { q = object(d.l) }", mixed},
+      {"local d = ... return json.encode(setmetatable(d, {}))", whole},
+      {"local d = ... return json.encode(array(setmetatable(d, {})))", mixed},
+      {"local d = ... return json.encode(setmetatable(array(d), {}))", mixed},
+      {"local d = ... return json.encode(setmetatable(setmetatable(array(d), {}), nil))", mixed},
+      {"local d = ... return json.encode(setmetatable(array(d), nil))", mixed},
+      {"local d = ... return json.encode(array(setmetatable({}, { __index = d })))", "[]"},
+      {"local d = ... return json.encode(merge(d))", whole},
+      {"local d = ... return json.encode(merge({}, d, nil))", whole},
+      {"local d = ... return json.encode(merge(array(d)))", mixed},
+      {"local d = ... return json.encode(array(merge(d)))", mixed},
+      {"local d = ... return json.encode(merge(array {}, d))", mixed},
+      {"local d = ... return json.encode(omit(d, 'n', 'o'))", "{\"_id\":\"u\",\"l\":[1]}"},
+      {"local d = ... return json.encode(omit(d, '_id', 'l', 'n', 'o'))", "{}"},
+      {"local d = ... return json.encode(array(omit(d, 'n')))", mixed},
+      {"local d = ... return json.encode(omit(array(d), 'n'))", mixed},
+      {"local d = ... local r = '' for k in sorted(d) do r = r .. k end return r", "_idlno"},
+      {"local d = ... local r = '' for k in sorted(array(d)) do r = r .. k end return r", "_idlno"},
+      {"local d = ... local n = 0 for k in next, array(d) do n = n + 1 end return n", "4"},
+      {"local d = ... return #d .. rawlen(d) .. #array(d) .. #table.concat(d)", "0000"},
+      {"local d = ... return select('#', table.unpack(d)) .. table.pack(d).n", "01"},
+      {"local d = ... for _ in ipairs(d) do error('none') end return #table.move(d, 1, 2, 1, {})", "0"},
+      {"local d = ... table.insert(d, 7) table.sort(d) return d[1] .. table.remove(d) .. json.encode(d)", whole},
+      {"local d = ... print(d) console.log('d', array(d))",
+       "{ _id = \"u\", l = { 1 }, n = 1, o = { x = 1 } }\nd { _id = \"u\", l = { 1 }, n = 1, o = { x = 1 } }"},
+      {"local d = ... print { d, { q = object(d) } }", "{ q = { _id = \"u\", l = { 1 }, n = 1, o = { x = 1 } } }"},
+      {"error(...)", "the error value is a table: { _id = \"u\", l = { 1 }, n = 1, o = { x = 1 } }"},
+  };
+  struct mh_slice document = stored(fixture, whole);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char on_demand[4096], plain[4096];
+    said(cases[i].chunk, document, true, on_demand);
+    said(cases[i].chunk, document, false, plain);
+    if (strcmp(on_demand, plain) != 0) fail_msg("%s: on demand %s, plain %s", cases[i].chunk, on_demand, plain);
+    if (!strstr(plain, cases[i].part)) fail_msg("%s: %s", cases[i].chunk, plain);
+  }
+}
+
 static void test_damage(void **state) {
   struct fixture *fixture = *state;
   lua_State *L = fixture->L;
@@ -639,6 +717,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_which_document, setup, teardown),
       cmocka_unit_test_setup_teardown(test_metatables, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_untouched, setup, teardown),
       cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
       cmocka_unit_test_setup_teardown(test_any_damage, setup, teardown),
       cmocka_unit_test_setup_teardown(test_depth_of_copied_parts, setup, teardown),
