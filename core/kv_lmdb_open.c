@@ -114,8 +114,8 @@ static mh_status check_directory(const mh_kv *kv, enum mh_kv_mode mode, struct m
   if (!absent && info.st_size > 0) return MH_OK;
   if (mode == MH_KV_CREATE) return check_vacant(kv, err);
   if (absent)
-    return mh_fail(err, MH_REFUSED, "there is no store in %s: it has no %s; check the path (`mighost import TABLE FILE` "
-                   "makes one)", kv->directory, data_name);
+    return mh_fail(err, MH_REFUSED, "there is no store in %s: it has no %s; check the path (`mighost import TABLE "
+                   "FILE` makes one)", kv->directory, data_name);
   return mh_fail(err, MH_DAMAGED, "%s is empty: a creation was cut off, which creating the store again finishes, or "
                  "the file was truncated, then restore it from a copy", data.text);
 }

@@ -195,9 +195,9 @@ static struct mh_grid fit(const struct mh_cli *cli, const struct mh_run_record *
   return grid;
 }
 
-/* Cuts it to `columns`, with a mark of one column. */
-static void cut_name(const struct mh_cli *cli, size_t columns, mh_cell name) {
-  if (mh_text_columns(name) > columns) strcpy(name + mh_text_fit(name, columns - 1), cli->utf8 ? "…" : "~");
+/* Cuts it to `width` columns, the last of them a mark. */
+static void cut_name(const struct mh_cli *cli, size_t width, mh_cell name) {
+  if (mh_text_columns(name) > width) strcpy(name + mh_text_fit(name, width - 1), cli->utf8 ? "…" : "~");
 }
 
 static mh_status print_grid(const struct mh_cli *cli, const mh_catalogue *catalogue,

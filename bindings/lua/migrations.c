@@ -178,7 +178,8 @@ static mh_status take_target(mh_script *script, const char *target, struct mh_er
   char *export = NULL;
   script->target = strdup(target);
   script->path = strdup(target);
-  if (!script->target || !script->path || asprintf(&script->command, "mighost %s", target) < 0) return mh_fail_nomem(err);
+  if (!script->target || !script->path || asprintf(&script->command, "mighost %s", target) < 0)
+    return mh_fail_nomem(err);
   for (char *at = script->path; (at = strstr(at, mark)); at++) export = at + strlen(mark);
   if (!export) return MH_OK;
   if (!*export) return mh_fail(err, MH_USAGE, "\"%s\" ends with a colon: name an export behind it", target);
