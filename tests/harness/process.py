@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -95,6 +96,9 @@ class Program:
         command = pathlib.Path(self._bin.name, "mighost").absolute()
         if under_valgrind:
             command.write_text(f'#!/bin/sh\nexec {VALGRIND} "{path}" "$@"\n')
+            command.chmod(0o755)
+        elif self._user:
+            shutil.copy(path, command)  # that user may not be let into the checkout
             command.chmod(0o755)
         else:
             command.symlink_to(path)
