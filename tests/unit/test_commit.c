@@ -28,6 +28,8 @@ struct fixture {
   /* the path: which of the possible actions is taken at each step */
   unsigned choices[CHOICES_MAX], possible[CHOICES_MAX];
   size_t steps, path_length;
+  uint64_t last_count; /* documents in the table `side` at the last look, and the newest's creation time */
+  double last_time;
   struct mh_error err;
 };
 
@@ -156,6 +158,33 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
 static const char *traceback(void *self) {
   (void)self;
   return "";
+}
+
+/* ---- creation times ---- */
+
+/* Creation times issued in a table rise from commit to commit, whoever issues them: what is new now comes behind all that
+ * was there at the last look. */
+static void expect_rising(struct fixture *f) {
+  mh_txn *txn;
+  mh_scan *scan;
+  struct mh_document document;
+  bool found;
+  uint64_t documents = 0, old = 0;
+  double last = f->last_time;
+  OK(mh_txn_begin(f->store, &txn, &f->err));
+  OK(mh_scan_open(txn, table_of(txn, "side"), false, &scan, &f->err));
+  for (;; documents++) {
+    OK(mh_scan_next(scan, &document, &found, &f->err));
+    if (!found) break;
+    double time = mh_key_creation_time(mh_key_slice(&document.key));
+    old += time <= f->last_time;
+    if (time > last) last = time;
+  }
+  assert_int_equal(old, f->last_count);
+  f->last_count = documents;
+  f->last_time = last;
+  mh_scan_close(scan);
+  mh_txn_end(txn);
 }
 
 /* ---- the other writer ---- */
@@ -357,6 +386,9 @@ static void walk_path(struct fixture *f) {
   OK(mh_txn_begin(f->store, &run.txn, &f->err));
   run.spare = mh_changeset_new();
   int writes_left = OTHER_WRITES, side_writes = 0;
+  f->last_count = 0;
+  f->last_time = 0;
+  expect_rising(f);
   bool side = f->function != PATCH_ITSELF;
   while (run.record.state == MH_RUN_IN_PROGRESS) {
     bool can_evaluate = may_evaluate(&run), can_store = run.evaluated_count > 0;
@@ -376,6 +408,7 @@ static void walk_path(struct fixture *f) {
       else
         other_writes(f, 1 + (int)choice / 2, choice % 2, &side_writes);
     }
+    if (f->function == INSERT_INTO_OTHER_TABLE || f->function == INSERT_THEN_COUNT) expect_rising(f);
   }
   check_end(f, &run, side_writes);
   mh_txn_end(run.txn);
