@@ -1,21 +1,15 @@
 #include "batch.h"
 
+#include "clock.h"
 #include "pacing.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum {
   LATE_KEYS = 1024,     /* documents of a late batch at most: they are scattered over the table */
   CLOCK_EVERY = 16,     /* documents between two looks at the clock */
   PAGE_BYTES = 4096
 };
-
-static double now_ms(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* ---- evaluation ---- */
 
@@ -54,11 +48,11 @@ static bool enough(const struct evaluation *evaluation) {
   if (task->unbounded || !changes->mark_count) return false;
   if (dirty_pages(evaluation) > MH_PACING_DIRTY_PAGES) return true;
   return changes->mark_count % CLOCK_EVERY == 0 &&
-         now_ms(CLOCK_MONOTONIC) - evaluation->began_ms > MH_PACING_EVALUATION_MS;
+         mh_clock_ms(CLOCK_MONOTONIC) - evaluation->began_ms > MH_PACING_EVALUATION_MS;
 }
 
-/* Drops what the failed document wrote, and keeps its error and what it printed. It is marked too: under the lock it is looked whether what it
- * saw was still true, since only then its error counts. */
+/* Drops what the failed document wrote, and keeps its error and what it printed. It is marked too: under the lock it is
+ * looked whether what it saw was still true, since only then its error counts. */
 static mh_status note_failure(struct evaluation *evaluation, struct mh_error *err) {
   struct mh_batch *batch = evaluation->batch;
   const struct mh_evaluator *evaluator = evaluation->task->evaluator;
@@ -209,13 +203,13 @@ mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struc
   *batch = (struct mh_batch){.changes = mh_txn_changeset(txn),
                              .range = {.from_start = task->from_start, .from = task->from}};
   struct evaluation evaluation = {
-      .task = task, .txn = txn, .batch = batch, .began_ms = now_ms(CLOCK_MONOTONIC)};
+      .task = task, .txn = txn, .batch = batch, .began_ms = mh_clock_ms(CLOCK_MONOTONIC)};
   evaluation.table = mh_txn_table(txn, mh_slice_text(task->table));
   if (!evaluation.table) return mh_fail(err, MH_REFUSED, "the table %s is gone", task->table);
   evaluation.watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
   if (!evaluation.watch) return mh_fail_watch_gone(task->table, err);
   mh_status status =
-      task->evaluator->begin(task->evaluator->self, txn, (double)(int64_t)now_ms(CLOCK_REALTIME), task->processed, err);
+      task->evaluator->begin(task->evaluator->self, txn, mh_epoch_ms(), task->processed, err);
   if (!status) status = evaluate_feed(&evaluation, err);
   mh_cursor_close(evaluation.cursor);
   return status;
@@ -270,7 +264,7 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   record->processed += documents;
   record->changed += count_changed(changes, documents);
   record->own += result->own_inserts;
-  double seconds = (now_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
+  double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
   if (seconds > 0) record->rate = (double)(record->processed - record->resumed_at) / seconds;
   if (!range.listed) {
     if (documents) {

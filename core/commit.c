@@ -154,7 +154,6 @@ mh_status mh_commit_finish(mh_commit *commit, struct mh_lineage *lineage, uint64
   return status;
 }
 
-uint64_t mh_commit_number(const mh_commit *commit) { return commit->number; }
 const mh_catalogue *mh_commit_catalogue(const mh_commit *commit) { return commit->catalogue; }
 mh_kv_txn *mh_commit_kv(mh_commit *commit) { return commit->kv; }
 uint64_t mh_commit_own_inserts(const mh_commit *commit) { return commit->own_inserts; }

@@ -24,8 +24,7 @@ typedef struct mh_commit mh_commit;
 
 /* Takes the write lock, in turn, after making spaces for the `pending_tables` of the changeset it is to store. */
 mh_status mh_commit_begin(mh_store *store, size_t pending_tables, mh_commit **commit, struct mh_error *err);
-/* This commit's number, and the catalogue it finds. */
-uint64_t mh_commit_number(const mh_commit *commit);
+/* The catalogue it finds. */
 const mh_catalogue *mh_commit_catalogue(const mh_commit *commit);
 mh_kv_txn *mh_commit_kv(mh_commit *commit);
 

@@ -1,7 +1,8 @@
 #include "committer.h"
 
+#include "thread.h"
+
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 enum phase { IDLE, SUBMITTED, STORED, CLOSING };
@@ -65,19 +66,12 @@ mh_status mh_committer_new(mh_store *store, struct mh_lineage *lineage, mh_commi
   committer->lineage = lineage;
   pthread_mutex_init(&committer->mutex, NULL);
   pthread_cond_init(&committer->changed, NULL);
-  /* Signals are for the thread that evaluates: its watchdog and Ctrl-C. But a fault is of the thread that has it. */
-  sigset_t all, before;
-  sigfillset(&all);
-  sigdelset(&all, SIGBUS);
-  sigdelset(&all, SIGSEGV);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&committer->thread, NULL, work, committer);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (failed) {
+  mh_status status = mh_thread_start(&committer->thread, work, committer, "the thread that commits", err);
+  if (status) {
     pthread_cond_destroy(&committer->changed);
     pthread_mutex_destroy(&committer->mutex);
     free(committer);
-    return mh_fail_errno(err, failed, "cannot start a thread");
+    return status;
   }
   *out = committer;
   return MH_OK;

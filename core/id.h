@@ -15,6 +15,9 @@ enum {
   MH_FOREIGN_ID_BYTES_MAX = 400 /* SPEC 2 */
 };
 
+/* Creation times are above 0 and below 2^53, in ms, as in Convex (EXPORT_FORMAT.md 4). */
+#define MH_CREATION_TIME_END 0x1p53
+
 struct mh_key {
   uint8_t bytes[MH_KEY_BYTES];
 };

@@ -15,6 +15,7 @@
 #include "import_parts.h"
 #include "sorter.h"
 #include "table.h"
+#include "thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -239,9 +240,9 @@ static mh_status store_batches(struct bulk *bulk, struct mh_error *err) {
 
 static mh_status parse_and_store(struct bulk *bulk, struct mh_error *err) {
   pthread_t parser;
-  int errnum = pthread_create(&parser, NULL, parser_thread, bulk);
-  if (errnum) return mh_fail_errno(err, errnum, "cannot start a thread");
-  mh_status status = store_batches(bulk, err);
+  mh_status status = mh_thread_start(&parser, parser_thread, bulk, "the thread that parses", err);
+  if (status) return status;
+  status = store_batches(bulk, err);
   pthread_join(parser, NULL);
   if (status || !bulk->parsed) return status;
   *err = bulk->parse_error;

@@ -1,9 +1,10 @@
 #include "migration.h"
 
+#include "clock.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static const char *const STATE_NAMES[] = {
     [MH_RUN_UNKNOWN] = "unknown", [MH_RUN_IN_PROGRESS] = "inProgress", [MH_RUN_SUCCESS] = "success",
@@ -108,18 +109,11 @@ mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record
   return status;
 }
 
-mh_status mh_run_record_delete(mh_kv_txn *txn, const char *name, struct mh_error *err) {
-  bool found;
-  return mh_kv_delete(txn, MH_SPACE_RUNS, mh_slice_text(name), &found, err);
-}
-
 /* ---- its end ---- */
 
 void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
   record->state = state;
-  record->latest_end = (double)((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  record->latest_end = mh_epoch_ms();
 }
 
 void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,

@@ -55,7 +55,6 @@ void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state);
 /* The same to `failed`. `document_id`: of the document that failed, "" for none; `traceback`: "" for none. */
 void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,
                         const char *traceback);
-mh_status mh_run_record_delete(mh_kv_txn *txn, const char *name, struct mh_error *err);
 /* All records in the order of their latest start; free() the array. An inProgress one whose run is dead reads as
  * interrupted. */
 mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t *count, struct mh_error *err);

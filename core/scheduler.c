@@ -1,11 +1,11 @@
 #include "scheduler.h"
 
+#include "clock.h"
 #include "committer.h"
 #include "pacing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
   ONE_BATCH_DOCUMENTS = 100,  /* Convex's default batch */
@@ -14,7 +14,6 @@ enum {
   ENDS_MISSED_MAX = 3         /* and so is what is left of a table that others append to as fast as it is walked */
 };
 static const double LOCK_BUDGET_MS = 5;
-static const double CREATION_TIME_END = 9007199254740992.0; /* 2^53: DESIGN "Keys and ids" */
 
 /* A run as it goes on. */
 struct run {
@@ -36,12 +35,6 @@ struct run {
   double rate, rate_ms;
   uint64_t rate_processed;
 };
-
-static double clock_ms(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static bool stop_asked(const struct run *run) { return run->options->stop && atomic_load(run->options->stop); }
 
@@ -67,7 +60,7 @@ static mh_status find_table(const struct run *run, const mh_catalogue *catalogue
 static mh_status start_over(struct run *run, mh_commit *commit, const struct mh_table *table, mh_space log,
                             struct mh_error *err) {
   struct mh_run_record *record = run->record;
-  struct mh_run_record fresh = {.number = record->number, .latest_start = (double)(int64_t)clock_ms(CLOCK_REALTIME)};
+  struct mh_run_record fresh = {.number = record->number, .latest_start = mh_epoch_ms()};
   snprintf(fresh.table, sizeof fresh.table, "%s", table->name);
   mh_status status = MH_OK;
   if (record->watch) status = mh_commit_drop_watch(commit, record->watch, err);
@@ -85,7 +78,7 @@ static mh_status parse_cursor(const char *text, struct mh_key *key, struct mh_er
     key->bytes[i] = (uint8_t)byte;
   }
   double time = ok ? mh_key_creation_time(mh_key_slice(key)) : 0;
-  if (time > 0 && time < CREATION_TIME_END) return MH_OK;
+  if (time > 0 && time < MH_CREATION_TIME_END) return MH_OK;
   return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor; take one that `mighost status --json` printed", text);
 }
 
@@ -136,7 +129,7 @@ static mh_status claim(struct run *run, mh_commit *commit, mh_space log, bool *d
   record->batch_size = fixed_batch_size(run);
   record->state = MH_RUN_IN_PROGRESS;
   record->latest_end = record->rate = 0;
-  record->resumed = clock_ms(CLOCK_REALTIME);
+  record->resumed = mh_clock_ms(CLOCK_REALTIME);
   record->resumed_at = record->processed;
   record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
   run->lineage.watch = record->watch;
@@ -220,7 +213,7 @@ static void report(struct run *run, const struct mh_stored *stored, const struct
   const struct mh_run_options *options = run->options;
   struct mh_slice printed = printed_by(changes, stored);
   if (options->output && printed.size) options->output(options->self, printed);
-  double now = clock_ms(CLOCK_MONOTONIC);
+  double now = mh_clock_ms(CLOCK_MONOTONIC);
   if (now - run->rate_ms > 500) { /* the rate of late, not the average */
     run->rate = (double)(run->record->processed - run->rate_processed) / ((now - run->rate_ms) / 1e3);
     run->rate_ms = now;
@@ -403,13 +396,8 @@ static mh_status loop(struct run *run, struct mh_error *err) {
 
 /* ---- ending ---- */
 
-/* Writes a last state that no batch wrote. */
-static mh_status write_end(struct run *run, enum mh_run_state state, const struct mh_error *cause,
-                           struct mh_error *err) {
-  if (cause)
-    mh_run_record_fail(run->record, cause, "", "");
-  else
-    mh_run_record_end(run->record, state);
+/* Writes the record as it stands: an end that no batch wrote. */
+static mh_status write_record(struct run *run, struct mh_error *err) {
   mh_commit *commit = NULL;
   mh_status status = mh_commit_begin(run->store, 0, &commit, err);
   if (!status) status = mh_run_record_write(mh_commit_kv(commit), run->record, err);
@@ -425,12 +413,15 @@ static mh_status finish(struct run *run, mh_status status, enum mh_run_outcome *
     return status;
   }
   if (status) { /* a script's error is in the record already; one of the store may be writable or not */
-    if (run->record->state == MH_RUN_IN_PROGRESS) (void)write_end(run, MH_RUN_FAILED, err, &other);
+    if (run->record->state != MH_RUN_IN_PROGRESS) return status;
+    mh_run_record_fail(run->record, err, "", "");
+    (void)write_record(run, &other);
     return status;
   }
   bool halted = stop_asked(run);
   *outcome = halted ? MH_RUN_HALTED : MH_RUN_STOPPED;
-  return write_end(run, halted ? MH_RUN_INTERRUPTED : MH_RUN_UNKNOWN, NULL, err);
+  mh_run_record_end(run->record, halted ? MH_RUN_INTERRUPTED : MH_RUN_UNKNOWN);
+  return write_record(run, err);
 }
 
 mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
@@ -462,7 +453,7 @@ mh_status mh_run(mh_store *store, const struct mh_migration *migration, const st
     return MH_OK;
   }
   run.one_batch_left = options->one_batch ? fixed_batch_size(&run) : UINT64_MAX;
-  run.rate_ms = clock_ms(CLOCK_MONOTONIC);
+  run.rate_ms = mh_clock_ms(CLOCK_MONOTONIC);
   run.rate_processed = record->processed;
   run.spare = mh_changeset_new();
   status = run.spare ? mh_txn_begin(store, &run.txn, err) : mh_fail_nomem(err);

@@ -1,6 +1,7 @@
 #include "spool.h"
 
 #include "spill.h"
+#include "thread.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -64,10 +65,9 @@ static mh_status write_out(mh_spool *spool, struct mh_error *err) {
   emptied.size = 0;
   spool->out = spool->held;
   spool->held = emptied;
-  int errnum = pthread_create(&spool->writer, NULL, writer_thread, spool);
-  if (errnum) return mh_fail_errno(err, errnum, "cannot start a thread");
-  spool->writing = true;
-  return MH_OK;
+  status = mh_thread_start(&spool->writer, writer_thread, spool, "the thread that writes the spool", err);
+  spool->writing = !status;
+  return status;
 }
 
 mh_status mh_spool_add(mh_spool *spool, const struct mh_slice *parts, size_t count, struct mh_error *err) {

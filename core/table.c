@@ -340,14 +340,13 @@ static mh_status take_id(const struct mh_field *field, struct mh_slice *id, stru
 }
 
 static mh_status take_time(const struct mh_field *field, double *time, struct mh_error *err) {
-  const double limit = 9007199254740992.0; /* 2^53, as in Convex (EXPORT_FORMAT.md 4) */
   if (field->type == MH_DOUBLE)
     *time = mh_field_double(field);
   else if (field->type == MH_INT64) /* up to the limit every integer is a double; one beyond it stays beyond it */
     *time = (double)mh_field_int64(field);
   else
     return fail_type(field, "number (milliseconds since 1970)", err);
-  if (isfinite(*time) && *time > 0 && *time < limit) return MH_OK;
+  if (isfinite(*time) && *time > 0 && *time < MH_CREATION_TIME_END) return MH_OK;
   return fail_type(field, "milliseconds since 1970, above 0 and below 2^53", err);
 }
 

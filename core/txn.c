@@ -74,7 +74,6 @@ mh_store *mh_txn_store(const mh_txn *txn) { return txn->store; }
 const mh_catalogue *mh_txn_catalogue(const mh_txn *txn) { return txn->catalogue; }
 mh_changeset *mh_txn_changeset(mh_txn *txn) { return txn->own; }
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn) { return txn->snapshot; }
-uint64_t mh_txn_number(const mh_txn *txn) { return txn->number; }
 struct mh_random *mh_txn_random(mh_txn *txn) { return &txn->random; }
 
 struct mh_buffer *mh_txn_scratch(mh_txn *txn) {

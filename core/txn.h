@@ -143,8 +143,6 @@ mh_store *mh_txn_store(const mh_txn *txn);
 const mh_catalogue *mh_txn_catalogue(const mh_txn *txn);
 mh_changeset *mh_txn_changeset(mh_txn *txn);
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn);
-/* Number of the last commit the snapshot shows. */
-uint64_t mh_txn_number(const mh_txn *txn);
 /* For the keys of what is inserted. */
 struct mh_random *mh_txn_random(mh_txn *txn);
 /* An empty buffer to compose a value in; its content dies at the next call. */

@@ -9,6 +9,7 @@
  * 2. The handler compares `due` with the call that runs: a signal that comes late stops nothing.
  * 3. It arms a hook on every state of the resume chain, since hooks are each state's own. lua_sethook is made for that.
  *    control.c keeps the chain, and keeps scripts from running code where Lua has hooks switched off. */
+#include "../../core/thread.h"
 #include "evaluator.h"
 
 #include <errno.h>
@@ -270,17 +271,12 @@ mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err) {
   pthread_cond_init(&clock->wake, &attributes);
   pthread_condattr_destroy(&attributes);
   pthread_mutex_init(&clock->mutex, NULL);
-  sigset_t all, before; /* signals are for the threads of the program; but a fault is of the thread that has it */
-  sigfillset(&all);
-  sigdelset(&all, SIGBUS);
-  sigdelset(&all, SIGSEGV);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&clock->watchdog, NULL, watch, lua);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (!failed) return MH_OK;
+  mh_status status =
+      mh_thread_start(&clock->watchdog, watch, lua, "the thread that keeps the time limit", err);
+  if (!status) return MH_OK;
   pthread_cond_destroy(&clock->wake);
   pthread_mutex_destroy(&clock->mutex);
-  return mh_fail_errno(err, failed, "cannot start the thread that keeps the time limit");
+  return status;
 }
 
 void mh_lua_clock_close(mh_lua *lua) {
