@@ -62,7 +62,7 @@ static struct mh_node *new_node(mh_changeset *changeset, uint16_t height, struct
   if (!node) return NULL;
   uint8_t *bytes = (uint8_t *)&node->next[height];
   if (key.size) memcpy(bytes, key.data, key.size);
-  *node = (struct mh_node){.key = bytes, .key_size = (uint16_t)key.size, .height = height};
+  *node = (struct mh_node){.key = bytes, .key_size = (uint32_t)key.size, .height = height};
   memset(node->next, 0, height * sizeof node->next[0]);
   return node;
 }
@@ -126,7 +126,7 @@ static struct mh_node *node_for(mh_changeset *changeset, struct mh_written *writ
 
 mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_write write, struct mh_slice key,
                            struct mh_slice value, struct mh_error *err) {
-  if (key.size == 0 || key.size > MH_KV_KEY_MAX) return mh_fail(err, MH_INVALID, "a key of %zu bytes", key.size);
+  if (key.size == 0 || key.size > UINT32_MAX) return mh_fail(err, MH_INVALID, "a key of %zu bytes", key.size);
   if (changeset->document_bytes_max &&
       mh_arena_used(changeset->arena) - changeset->bytes_marked > changeset->document_bytes_max)
     return mh_fail(err, MH_LIMIT, "one document wrote more than %zu MiB (--max-memory)",

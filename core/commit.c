@@ -1,4 +1,6 @@
-#include "commit.h"
+#include "commit_parts.h"
+
+#include "entries.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -8,26 +10,6 @@ struct mh_lineage_table {
   uint32_t number;
   uint64_t own_written, others_written;
   uint64_t own_issued, others_issued;
-};
-
-/* A table this commit writes: its state before, for the lineage, and after. */
-struct touched {
-  uint32_t number;
-  struct mh_table_state before, after;
-};
-
-struct mh_commit {
-  mh_store *store;
-  mh_kv_txn *kv;
-  mh_catalogue *catalogue;
-  uint64_t number, began_ns;
-  bool catalogue_changed;
-  mh_space spare; /* two spaces for each pending table of the changeset, from here */
-  size_t spare_tables;
-  struct mh_log_deltas deltas;
-  uint64_t own_inserts;
-  struct touched *touched;
-  size_t touched_count;
 };
 
 static uint64_t monotonic_ns(void) {
@@ -114,7 +96,7 @@ void mh_commit_abort(mh_commit *commit) {
 }
 
 /* The commit is durable: what it wrote is the lineage's own, what stood there before tells of the others. */
-static mh_status remember(struct mh_lineage *lineage, const struct touched *touched, struct mh_error *err) {
+static mh_status remember(struct mh_lineage *lineage, const struct mh_touched *touched, struct mh_error *err) {
   struct mh_lineage_table *table = lineage_table(lineage, touched->number);
   if (!table) {
     struct mh_lineage_table *moved = realloc(lineage->tables, (lineage->table_count + 1) * sizeof *moved);
@@ -132,10 +114,11 @@ static mh_status remember(struct mh_lineage *lineage, const struct touched *touc
 
 mh_status mh_commit_finish(mh_commit *commit, struct mh_lineage *lineage, uint64_t *held_ns, struct mh_error *err) {
   uint8_t value[16];
+  mh_status status = mh_commit_check_logs(commit, err);
   mh_put_u64(value, commit->number);
   mh_put_u64(value + 8, commit->catalogue_changed ? commit->number : commit->catalogue->stamp);
-  mh_status status =
-      mh_kv_put(commit->kv, MH_SPACE_META, mh_slice_text("commits"), mh_slice(value, sizeof value), err);
+  if (!status)
+    status = mh_kv_put(commit->kv, MH_SPACE_META, mh_slice_text("commits"), mh_slice(value, sizeof value), err);
   for (size_t i = 0; !status && i < commit->touched_count; i++)
     status = mh_table_state_write(commit->kv, commit->touched[i].number, &commit->touched[i].after, err);
   if (!status) status = mh_log_flush(commit->kv, &commit->deltas, err);
@@ -257,16 +240,16 @@ mh_status mh_commit_admit(mh_commit *commit, struct mh_lineage *lineage, const m
 
 /* ---- application ---- */
 
-static struct touched *touch(mh_commit *commit, uint32_t number, struct mh_error *err) {
+struct mh_touched *mh_commit_touch(mh_commit *commit, uint32_t number, struct mh_error *err) {
   for (size_t i = 0; i < commit->touched_count; i++)
     if (commit->touched[i].number == number) return &commit->touched[i];
-  struct touched *moved = realloc(commit->touched, (commit->touched_count + 1) * sizeof *moved);
+  struct mh_touched *moved = realloc(commit->touched, (commit->touched_count + 1) * sizeof *moved);
   if (!moved) {
     mh_fail_nomem(err);
     return NULL;
   }
   commit->touched = moved;
-  struct touched *touched = &moved[commit->touched_count];
+  struct mh_touched *touched = &moved[commit->touched_count];
   touched->number = number;
   if (mh_table_state_read(commit->kv, number, &touched->before, err)) return NULL;
   touched->after = touched->before;
@@ -308,13 +291,13 @@ static bool watched(const mh_catalogue *catalogue, uint32_t table_number) {
 static mh_status apply_space(mh_commit *commit, const struct mh_lineage *lineage, const struct mh_written *written,
                              mh_space space, const struct mh_table *table, uint32_t sequence, struct mh_error *err) {
   mh_kv_cursor *cursor = NULL;
-  struct touched *touched = NULL;
+  struct mh_touched *touched = NULL;
   bool noted = table && watched(commit->catalogue, table->number);
   mh_status status = mh_kv_cursor_open(commit->kv, space, &cursor, err);
   for (const struct mh_node *node = written->head->next[0]; !status && node; node = node->next[0]) {
     const struct mh_version *version = mh_node_version(node, sequence);
     if (!version) continue;
-    if (table && !touched && !(touched = touch(commit, table->number, err))) {
+    if (table && !touched && !(touched = mh_commit_touch(commit, table->number, err))) {
       status = err->status;
       break;
     }
@@ -337,6 +320,25 @@ static mh_status apply_space(mh_commit *commit, const struct mh_lineage *lineage
   return status;
 }
 
+/* The same for the entries of an index, or of its log. */
+static mh_status apply_entries(mh_commit *commit, const struct mh_written *written, uint32_t sequence,
+                               struct mh_error *err) {
+  mh_kv_cursor *cursor = NULL;
+  mh_space space = written->space;
+  mh_status status = mh_kv_cursor_open(commit->kv, space, &cursor, err);
+  for (const struct mh_node *node = written->head->next[0]; !status && node; node = node->next[0]) {
+    const struct mh_version *version = mh_node_version(node, sequence);
+    bool found;
+    if (!version) continue;
+    if (version->write == MH_WRITE_DELETE)
+      status = mh_entries_remove(commit->kv, space, cursor, mh_node_key(node), &found, err);
+    else
+      status = mh_entries_add(commit->kv, space, cursor, mh_node_key(node), version->value, err);
+  }
+  mh_kv_cursor_close(cursor);
+  return status;
+}
+
 /* Whether any key of the space has a version by then. */
 static bool any_written(const struct mh_written *written, uint32_t sequence) {
   for (const struct mh_node *node = written ? written->head->next[0] : NULL; node; node = node->next[0])
@@ -352,7 +354,7 @@ static mh_status make_pending(mh_commit *commit, const mh_changeset *changeset, 
     const struct mh_table *table = changeset->pending[i];
     mh_space documents = commit->spare + 2 * (mh_space)i;
     if (any_written(mh_changeset_written(changeset, table->documents), sequence)) {
-      status = mh_commit_add_table(commit, table->name, table->number, documents, documents + 1, 0, err);
+      status = mh_commit_add_table(commit, table->name, table->number, documents, documents + 1, false, 0, err);
     } else {
       status = mh_kv_space_drop(commit->kv, documents, err);
       if (!status) status = mh_kv_space_drop(commit->kv, documents + 1, err);
@@ -383,6 +385,10 @@ mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const m
     const struct mh_written *written = &changeset->spaces[i];
     mh_space space = written->space;
     if (!any_written(written, sequence)) continue;
+    if (mh_catalogue_index_of_space(commit->catalogue, space)) {
+      status = apply_entries(commit, written, sequence, err);
+      continue;
+    }
     const struct mh_table *table = space >= MH_SPACE_LOCAL
                                        ? pending_of(commit, changeset, &space)
                                        : mh_catalogue_table_of_documents(commit->catalogue, space);
@@ -394,84 +400,5 @@ mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const m
   for (size_t i = 0; !status && i < documents; i++)
     status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_key_slice(&changeset->marks[i].key),
                           commit->number, MH_LOG_NONE, err);
-  return status;
-}
-
-/* ---- catalogue ---- */
-
-/* Counts one of the two counters of the "last" record up. */
-static mh_status next_number(mh_commit *commit, size_t offset, uint64_t *number, struct mh_error *err) {
-  uint8_t value[16] = {0};
-  struct mh_slice old;
-  bool found;
-  mh_status status = mh_kv_get(commit->kv, MH_SPACE_META, mh_slice_text("last"), &old, &found, err);
-  if (status) return status;
-  if (found && old.size == sizeof value) memcpy(value, old.data, sizeof value);
-  *number = mh_get_u64(value + offset) + 1;
-  mh_put_u64(value + offset, *number);
-  return mh_kv_put(commit->kv, MH_SPACE_META, mh_slice_text("last"), mh_slice(value, sizeof value), err);
-}
-
-mh_status mh_commit_next_run(mh_commit *commit, uint64_t *number, struct mh_error *err) {
-  return next_number(commit, 0, number, err);
-}
-
-mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
-                              double last_issued, struct mh_error *err) {
-  if (!number)
-    for (number = MH_TABLE_NUMBER_FIRST; mh_catalogue_table_of_number(commit->catalogue, number);) number++;
-  uint8_t value[12];
-  mh_put_u32(value, number);
-  mh_put_u32(value + 4, documents);
-  mh_put_u32(value + 8, ids);
-  mh_status status =
-      mh_kv_put(commit->kv, MH_SPACE_TABLES, mh_slice_text(name), mh_slice(value, sizeof value), err);
-  struct touched *touched = status ? NULL : touch(commit, number, err);
-  if (!touched) return err->status;
-  if (last_issued > touched->after.last_issued) {
-    touched->after.last_issued = last_issued;
-    touched->after.issued = commit->number;
-  }
-  commit->catalogue_changed = true;
-  return MH_OK;
-}
-
-mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err) {
-  mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < commit->catalogue->watch_count; i++)
-    if (commit->catalogue->watches[i].table_number == table->number)
-      status = mh_commit_drop_watch(commit, commit->catalogue->watches[i].number, err);
-  if (status) return status;
-  bool found;
-  status = mh_kv_delete(commit->kv, MH_SPACE_TABLES, mh_slice_text(table->name), &found, err);
-  if (!status) status = mh_kv_space_drop(commit->kv, table->documents, err);
-  if (!status) status = mh_kv_space_drop(commit->kv, table->ids, err);
-  if (!status && !touch(commit, table->number, err)) status = err->status;
-  commit->catalogue_changed = true;
-  return status;
-}
-
-mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,
-                              struct mh_error *err) {
-  mh_status status = next_number(commit, 8, number, err);
-  if (status) return status;
-  uint8_t key[8], value[8];
-  mh_put_u64(key, *number);
-  mh_put_u32(value, table_number);
-  mh_put_u32(value + 4, log);
-  commit->catalogue_changed = true;
-  return mh_kv_put(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), mh_slice(value, sizeof value), err);
-}
-
-mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_error *err) {
-  const struct mh_watch *watch = mh_catalogue_watch(commit->catalogue, number);
-  if (!watch) return MH_OK;
-  uint8_t key[8];
-  mh_put_u64(key, number);
-  bool found;
-  mh_status status = mh_kv_delete(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), &found, err);
-  if (!status) status = mh_kv_space_drop(commit->kv, watch->log, err);
-  mh_log_forget(&commit->deltas, watch->log);
-  commit->catalogue_changed = true;
   return status;
 }

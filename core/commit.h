@@ -48,15 +48,30 @@ uint64_t mh_commit_own_inserts(const mh_commit *commit);
 mh_status mh_commit_next_run(mh_commit *commit, uint64_t *number, struct mh_error *err);
 
 /* Adds a table whose spaces were made (mh_kv_spaces_create: documents, ids) and filled; number 0: the next free.
- * `last_issued`: the last creation time issued in it, in ms; 0 for none. */
+ * `foreign`: it holds ids that are not in the id format. `last_issued`: the last creation time issued in it, in ms; 0 for
+ * none. */
 mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
-                              double last_issued, struct mh_error *err);
-/* Removes the table with its documents and its watches: a run that is not finished has to start over. */
+                              bool foreign, double last_issued, struct mh_error *err);
+/* From now on v.id() of the table takes ids that are not in the format (SPEC 10). */
+mh_status mh_commit_set_foreign(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
+/* Removes the table with its documents, its indexes and its watches: a run that is not finished has to start over. */
 mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
 /* Watches a table; `log` was made by mh_kv_spaces_create. */
 mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,
                               struct mh_error *err);
 mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_error *err);
+
+/* Adds an index, or changes the state and log of one (`table_number` and `space` say which). A log that it no longer has is
+ * dropped by the caller. */
+mh_status mh_commit_put_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err);
+mh_status mh_commit_drop_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err);
+
+/* From the next commit on, every write is looked at by this schema too. */
+mh_status mh_commit_set_pending(mh_commit *commit, struct mh_slice schema, struct mh_error *err);
+/* Makes the schema the active one, and ends what was pending; the indexes are the caller's. */
+mh_status mh_commit_activate(mh_commit *commit, struct mh_slice schema, struct mh_error *err);
+/* Ends what is pending, and drops its indexes. */
+mh_status mh_commit_drop_pending(mh_commit *commit, struct mh_error *err);
 
 /* Makes everything durable. The commit ends whatever is returned. `held_ns` (may be NULL): how long the lock was held. */
 mh_status mh_commit_finish(mh_commit *commit, struct mh_lineage *lineage, uint64_t *held_ns, struct mh_error *err);

@@ -6,7 +6,6 @@
 #include "import_parts.h"
 #include "table.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +35,7 @@ struct append {
   bool has_more;         /* there may be more in it */
   struct waiting *batch; /* room for BATCH_DOCUMENTS */
   size_t count;
-  struct mh_buffer bytes, document;
+  struct mh_buffer bytes;
   uint64_t sequence; /* low half of the next key whose id is given; begins anywhere, to be unlike former imports' */
 };
 
@@ -88,16 +87,16 @@ static mh_status key_is_free(struct append *append, const struct mh_key *key, bo
   return status;
 }
 
-/* The key of a document with a given id; *spells: it is the one the id spells. */
-static mh_status choose_key(struct append *append, struct mh_slice id, double time, struct mh_key *key, bool *spells,
+/* The key of a document with a given id: the one the id spells, where it can be that. */
+static mh_status choose_key(struct append *append, struct mh_slice id, double time, struct mh_key *key,
                             struct mh_error *err) {
   uint32_t number;
   mh_status status = MH_OK;
-  *spells = false;
+  bool is_free = false;
   if (mh_id_parse(id, &number, key->bytes) && number == append->table->number &&
       mh_get_u64(key->bytes) == mh_order_double(time))
-    status = key_is_free(append, key, spells, err);
-  for (bool is_free = *spells; !status && !is_free;) {
+    status = key_is_free(append, key, &is_free, err);
+  while (!status && !is_free) {
     *key = mh_key_make(time, append->sequence++);
     status = key_is_free(append, key, &is_free, err);
   }
@@ -109,10 +108,9 @@ static mh_status insert(struct append *append, const struct waiting *waiting, st
   char text[MH_ID_TEXT_MAX];
   struct mh_key key;
   double time = waiting->time;
-  bool spells = true;
   mh_status status = time == 0 ? mh_txn_issue_time(append->txn, append->table, &time, err) : MH_OK;
   if (!status && id.size) {
-    status = choose_key(append, id, time, &key, &spells, err);
+    status = choose_key(append, id, time, &key, err);
   } else if (!status) {
     uint64_t low;
     status = mh_random_u64(mh_txn_random(append->txn), &low, err);
@@ -120,14 +118,7 @@ static mh_status insert(struct append *append, const struct waiting *waiting, st
     id = mh_slice(text, mh_id_format(append->table->number, key.bytes, text));
   }
   if (status) return status;
-  enum mh_write write = waiting->time == 0 ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
-  append->document.size = 0;
-  if (!mh_document_compose(id, time, fields, &append->document)) return mh_fail_nomem(err);
-  assert(append->document.size <= MH_DOCUMENT_BYTES_MAX);
-  status = mh_txn_put(append->txn, append->table->documents, write, mh_key_slice(&key),
-                      mh_buffer_slice(&append->document), err);
-  if (status || spells) return status;
-  return mh_txn_put(append->txn, append->table->ids, write, id, mh_key_slice(&key), err);
+  return mh_table_insert_given(append->txn, append->table, &key, id, time, waiting->time == 0, fields, err);
 }
 
 static mh_status fail_taken(struct mh_slice id, struct mh_error *err) {
@@ -284,6 +275,5 @@ mh_status mh_import_append(struct mh_importing *importing, struct mh_error *err)
   mh_lineage_free(&append.lineage);
   free(append.batch);
   mh_buffer_free(&append.bytes);
-  mh_buffer_free(&append.document);
   return status ? tell_stored(importing->report, err) : MH_OK;
 }

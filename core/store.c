@@ -23,8 +23,13 @@ mh_catalogue *mh_catalogue_share(mh_catalogue *catalogue) {
 
 void mh_catalogue_drop(mh_catalogue *catalogue) {
   if (!catalogue || atomic_fetch_sub_explicit(&catalogue->references, 1, memory_order_acq_rel) != 1) return;
+  for (size_t i = 0; i < catalogue->index_count; i++) mh_index_fields_free(&catalogue->indexes[i].fields);
+  mh_schema_free(catalogue->active);
+  mh_schema_free(catalogue->next);
   free(catalogue->tables);
   free(catalogue->watches);
+  free(catalogue->indexes);
+  free(catalogue->id_tables);
   free(catalogue);
 }
 
@@ -51,6 +56,20 @@ const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogu
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents) {
   for (size_t i = 0; i < catalogue->table_count; i++)
     if (catalogue->tables[i].documents == documents) return &catalogue->tables[i];
+  return NULL;
+}
+
+const struct mh_index *mh_catalogue_index_of_space(const mh_catalogue *catalogue, mh_space space) {
+  for (size_t i = 0; i < catalogue->index_count; i++)
+    if (catalogue->indexes[i].space == space || catalogue->indexes[i].log == space) return &catalogue->indexes[i];
+  return NULL;
+}
+
+const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_slice name) {
+  for (size_t i = 0; i < table->index_count; i++)
+    if (!mh_index_is_pending(&table->indexes[i]) &&
+        mh_slice_equal(mh_slice_text(table->indexes[i].name), name))
+      return &table->indexes[i];
   return NULL;
 }
 
@@ -103,10 +122,12 @@ mh_status mh_commit_numbers_read(mh_kv_txn *txn, uint64_t *number, uint64_t *sta
 
 static mh_status take_table(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
                             struct mh_error *err) {
-  if (value.size != 12 || mh_table_name_fault(key)) return damaged("catalogue of tables", err);
+  if (value.size != 13 || mh_table_name_fault(key)) return damaged("catalogue of tables", err);
   struct mh_table *table = &catalogue->tables[catalogue->table_count++];
-  *table = (struct mh_table){
-      .number = mh_get_u32(value.data), .documents = mh_get_u32(value.data + 4), .ids = mh_get_u32(value.data + 8)};
+  *table = (struct mh_table){.number = mh_get_u32(value.data),
+                             .documents = mh_get_u32(value.data + 4),
+                             .ids = mh_get_u32(value.data + 8),
+                             .foreign = value.data[12] != 0};
   memcpy(table->name, key.data, key.size);
   return MH_OK;
 }
@@ -117,6 +138,90 @@ static mh_status take_watch(mh_catalogue *catalogue, struct mh_slice key, struct
   catalogue->watches[catalogue->watch_count++] = (struct mh_watch){
       .number = mh_get_u64(key.data), .table_number = mh_get_u32(value.data), .log = mh_get_u32(value.data + 4)};
   return MH_OK;
+}
+
+/* Takes the text up to the next zero out of `rest`; false when there is none. */
+static bool take_text(struct mh_slice *rest, struct mh_slice *text) {
+  const uint8_t *end = rest->size ? memchr(rest->data, 0, rest->size) : NULL;
+  if (!end) return false;
+  *text = mh_slice(rest->data, (size_t)(end - rest->data));
+  *rest = mh_slice(end + 1, rest->size - text->size - 1);
+  return true;
+}
+
+static mh_status take_index(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
+                            struct mh_error *err) {
+  struct mh_slice name, path, rest;
+  if (key.size != 8 || value.size < 5) return damaged("catalogue of indexes", err);
+  rest = mh_slice(value.data + 5, value.size - 5);
+  if (!take_text(&rest, &name) || mh_table_name_fault(name) || value.data[4] < MH_INDEX_ENABLED ||
+      value.data[4] > MH_INDEX_FILLED)
+    return damaged("catalogue of indexes", err);
+  struct mh_index *index = &catalogue->indexes[catalogue->index_count++];
+  *index = (struct mh_index){.table_number = mh_get_u32(key.data),
+                             .space = mh_get_u32(key.data + 4),
+                             .log = mh_get_u32(value.data),
+                             .state = (enum mh_index_state)value.data[4]};
+  memcpy(index->name, name.data, name.size);
+  mh_status status = MH_OK;
+  while (!status && take_text(&rest, &path)) status = mh_index_fields_add(&index->fields, path, err);
+  return status || (rest.size == 0 && index->fields.count) ? status : damaged("catalogue of indexes", err);
+}
+
+static int compare_indexes(const void *left, const void *right) {
+  const struct mh_index *a = left, *b = right;
+  if (a->table_number != b->table_number) return a->table_number < b->table_number ? -1 : 1;
+  int order = strcmp(a->name, b->name);
+  return order ? order : mh_index_is_pending(a) - mh_index_is_pending(b);
+}
+
+/* Gives each table its indexes. */
+static void share_indexes(mh_catalogue *catalogue) {
+  qsort(catalogue->indexes, catalogue->index_count, sizeof *catalogue->indexes, compare_indexes);
+  for (size_t i = 0; i < catalogue->table_count; i++) {
+    struct mh_table *table = &catalogue->tables[i];
+    size_t first = 0;
+    while (first < catalogue->index_count && catalogue->indexes[first].table_number != table->number) first++;
+    table->indexes = &catalogue->indexes[first];
+    while (first + table->index_count < catalogue->index_count &&
+           table->indexes[table->index_count].table_number == table->number)
+      table->index_count++;
+  }
+}
+
+/* Reads a schema, compiled against the tables there are. */
+static mh_status read_schema(mh_kv_txn *txn, const mh_catalogue *catalogue, const char *key, size_t skipped,
+                             uint64_t *number, mh_schema **schema, struct mh_error *err) {
+  struct mh_slice value;
+  bool found;
+  mh_status status = mh_kv_get(txn, MH_SPACE_SCHEMA, mh_slice_text(key), &value, &found, err);
+  if (status || !found) return status;
+  if (value.size < skipped) return damaged("schema", err);
+  if (skipped) *number = mh_get_u64(value.data);
+  const struct mh_id_tables tables = {catalogue->id_tables, catalogue->table_count};
+  status = mh_schema_read(mh_slice(value.data + skipped, value.size - skipped), &tables, schema, err);
+  return status == MH_INVALID ? damaged("schema", err) : status;
+}
+
+static const mh_validator *validator_of(const mh_schema *schema, const char *name) {
+  const struct mh_schema_table *table = schema ? mh_schema_table(schema, mh_slice_text(name)) : NULL;
+  return table ? table->validator : NULL;
+}
+
+static mh_status read_schemas(mh_kv_txn *txn, mh_catalogue *catalogue, struct mh_error *err) {
+  for (size_t i = 0; i < catalogue->table_count; i++) {
+    const struct mh_table *table = &catalogue->tables[i];
+    catalogue->id_tables[i] = (struct mh_id_table){table->name, table->number, table->foreign};
+  }
+  mh_status status =
+      read_schema(txn, catalogue, "active", 8, &catalogue->active_number, &catalogue->active, err);
+  if (!status) status = read_schema(txn, catalogue, "pending", 0, NULL, &catalogue->next, err);
+  for (size_t i = 0; !status && i < catalogue->table_count; i++) {
+    struct mh_table *table = &catalogue->tables[i];
+    table->validator = validator_of(catalogue->active, table->name);
+    table->next_validator = validator_of(catalogue->next, table->name);
+  }
+  return status;
 }
 
 static mh_status take_all(mh_kv_txn *txn, mh_space space, uint64_t room, mh_catalogue *catalogue,
@@ -140,16 +245,23 @@ static mh_status read_catalogue(mh_kv_txn *txn, uint64_t stamp, mh_catalogue **o
   if (!catalogue) return mh_fail_nomem(err);
   catalogue->stamp = stamp;
   atomic_init(&catalogue->references, 1);
-  uint64_t tables = 0, watches = 0;
+  uint64_t tables = 0, watches = 0, indexes = 0;
   mh_status status = mh_kv_count(txn, MH_SPACE_TABLES, &tables, err);
   if (!status) status = mh_kv_count(txn, MH_SPACE_WATCHES, &watches, err);
+  if (!status) status = mh_kv_count(txn, MH_SPACE_INDEXES, &indexes, err);
   if (!status) {
     catalogue->tables = calloc(tables + 1, sizeof *catalogue->tables);
     catalogue->watches = calloc(watches + 1, sizeof *catalogue->watches);
-    if (!catalogue->tables || !catalogue->watches) status = mh_fail_nomem(err);
+    catalogue->indexes = calloc(indexes + 1, sizeof *catalogue->indexes);
+    catalogue->id_tables = calloc(tables + 1, sizeof *catalogue->id_tables);
+    if (!catalogue->tables || !catalogue->watches || !catalogue->indexes || !catalogue->id_tables)
+      status = mh_fail_nomem(err);
   }
   if (!status) status = take_all(txn, MH_SPACE_TABLES, tables, catalogue, take_table, err);
   if (!status) status = take_all(txn, MH_SPACE_WATCHES, watches, catalogue, take_watch, err);
+  if (!status) status = take_all(txn, MH_SPACE_INDEXES, indexes, catalogue, take_index, err);
+  if (!status) share_indexes(catalogue);
+  if (!status) status = read_schemas(txn, catalogue, err);
   if (status) {
     mh_catalogue_drop(catalogue);
     return status;
@@ -166,6 +278,11 @@ static mh_status open_spaces(mh_kv *kv, const mh_catalogue *catalogue, struct mh
   }
   for (size_t i = 0; !status && i < catalogue->watch_count; i++)
     status = mh_kv_space_open(kv, catalogue->watches[i].log, err);
+  for (size_t i = 0; !status && i < catalogue->index_count; i++) {
+    const struct mh_index *index = &catalogue->indexes[i];
+    status = mh_kv_space_open(kv, index->space, err);
+    if (!status && index->log != MH_SPACE_NONE) status = mh_kv_space_open(kv, index->log, err);
+  }
   return status;
 }
 

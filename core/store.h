@@ -4,16 +4,24 @@
  *
  *   MH_SPACE_META     "commits"        -> u64 number of the last commit | u64 number of the last that changed the catalogue
  *                     "last"           -> u64 last run number | u64 last watch number: neither is used again
- *   MH_SPACE_TABLES   table name       -> u32 table number | u32 space of documents | u32 space of foreign ids
+ *   MH_SPACE_TABLES   table name       -> u32 table number | u32 space of documents | u32 space of foreign ids |
+ *                                         u8 1 once it has held ids that are not in the id format
  *   MH_SPACE_STATES   u32 table number -> u64 last commit that wrote the table | u64 last commit that issued a creation
  *                                         time in it | u64 order form of the last creation time issued
  *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log
  *   MH_SPACE_RUNS     migration name   -> BSON, see migration.h
  *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it | u32 number the table is to get
  *                                         (swept when the lock is free: the import died)
+ *   MH_SPACE_SCHEMA   "active"         -> u64 number of the commit that made it so | BSON schema, see schema.h
+ *                     "pending"        -> BSON schema that a deploy is about to make active
+ *                     "tables", "scan" -> how far it is, see deploy.h
+ *                     "broken"         -> BSON {table, id, message}: a write that does not fit the pending schema
+ *   MH_SPACE_INDEXES  u32 table number | u32 space -> u32 space of its log | u8 state | name 00 | (path 00)*
  *
  *   documents space   16-byte key      -> BSON document                            (id.h, bson.h)
  *   ids space         foreign id       -> 16-byte key of its document
+ *   index space       entry            -> nothing                                  (entries.h, index_key.h)
+ *   log of an index   entry            -> u8 1: was added, 0: was removed, since its building began (table.c)
  *   change log space  16-byte key      -> u64 commit number | u8 kind              (commit.h)
  *
  * Commits are numbered by us, not by the engine, so that a store restored from a copy goes on counting. */
@@ -23,12 +31,32 @@
 #include "filelock.h"
 #include "id.h"
 #include "kv.h"
+#include "schema.h"
 
 enum {
   MH_SPACE_META, MH_SPACE_TABLES, MH_SPACE_STATES, MH_SPACE_WATCHES, MH_SPACE_RUNS, MH_SPACE_HIDDEN,
+  MH_SPACE_SCHEMA, MH_SPACE_INDEXES,
   MH_TABLE_NUMBER_FIRST = 10001, /* Convex: 10,000 are reserved for system tables */
-  MH_NAME_MAX = 64               /* identifiers, in characters (SPEC 2) */
+  MH_NAME_MAX = MH_IDENTIFIER_MAX
 };
+
+enum mh_index_state {
+  MH_INDEX_ENABLED = 1,
+  MH_INDEX_STAGED = 2,   /* kept in step, not to be queried */
+  MH_INDEX_BUILDING = 3, /* of a deploy under way: what is written goes to its log */
+  MH_INDEX_FILLED = 4    /* likewise, and its space holds the entries of a snapshot: only the log is missing */
+};
+
+/* An index of a table. */
+struct mh_index {
+  char name[MH_NAME_MAX + 1];
+  uint32_t table_number;
+  mh_space space, log; /* `log`: MH_SPACE_NONE once it is built */
+  enum mh_index_state state;
+  struct mh_index_fields fields;
+};
+/* Whether it belongs to a deploy under way. */
+static inline bool mh_index_is_pending(const struct mh_index *index) { return index->state >= MH_INDEX_BUILDING; }
 
 /* A table, as of one catalogue. Immutable; lives as long as the catalogue it was found in. */
 struct mh_table {
@@ -36,7 +64,14 @@ struct mh_table {
   uint32_t number;
   mh_space documents, ids; /* local to the transaction (MH_SPACE_LOCAL and up) while the table is `pending` */
   bool pending;            /* made by the transaction at hand, not committed yet */
+  bool foreign;            /* it has held ids that are not in the id format */
+  const mh_validator *validator;      /* what every write is checked by; NULL: nothing */
+  const mh_validator *next_validator; /* of the deploy under way: a write that does not fit makes it fail; NULL: none */
+  const struct mh_index *indexes; /* sorted by name; of two with one name the pending one last */
+  size_t index_count;
 };
+/* The index of that name which is not pending; NULL when there is none. */
+const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_slice name);
 
 /* Somebody (a run, later a deploy) who wants every other commit to a table noted in a change log of its own. */
 struct mh_watch {
@@ -51,7 +86,11 @@ struct mh_catalogue {
   uint64_t stamp;            /* number of the commit that made it */
   struct mh_table *tables;   /* sorted by name */
   struct mh_watch *watches;  /* sorted by number */
-  size_t table_count, watch_count;
+  struct mh_index *indexes;  /* those of a table one behind the other */
+  struct mh_id_table *id_tables; /* what the validators know of tables */
+  mh_schema *active, *next;  /* NULL: none. `next` is that of the deploy under way */
+  uint64_t active_number;    /* of the commit that made the schema active; 0: none */
+  size_t table_count, watch_count, index_count;
   _Atomic unsigned references;
 };
 mh_catalogue *mh_catalogue_share(mh_catalogue *catalogue);
@@ -60,6 +99,8 @@ void mh_catalogue_drop(mh_catalogue *catalogue); /* NULL is allowed */
 const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name);
 const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number);
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents);
+/* The index whose space, or log, it is. */
+const struct mh_index *mh_catalogue_index_of_space(const mh_catalogue *catalogue, mh_space space);
 const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number);
 /* The known table name most like `name`, for "did you mean"; NULL when none is near. */
 const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name);

@@ -215,10 +215,109 @@ static mh_status fail_too_large(size_t size, struct mh_error *err) {
                  size, MH_DOCUMENT_BYTES_MAX);
 }
 
-static mh_status put_document(mh_txn *txn, const struct mh_table *table, enum mh_write write, const struct mh_key *key,
-                              const struct mh_buffer *bson, struct mh_error *err) {
-  if (bson->size > MH_DOCUMENT_BYTES_MAX) return fail_too_large(bson->size, err);
-  return mh_txn_put(txn, table->documents, write, mh_key_slice(key), mh_buffer_slice(bson), err);
+/* Notes, with what is being written, that it does not fit the schema of the deploy under way: that one fails, not this
+ * write. One such note is enough. */
+static mh_status note_breach(mh_txn *txn, const struct mh_table *table, struct mh_slice bson, struct mh_error *err) {
+  const struct mh_slice key = mh_slice_text("broken");
+  struct mh_error breach;
+  struct mh_slice value;
+  struct head head;
+  size_t mark;
+  bool found;
+  mh_status status = mh_txn_get(txn, MH_SPACE_SCHEMA, key, &value, &found, err);
+  if (status || found) return status;
+  mh_validator_fail_document(table->next_validator, bson, &breach);
+  if (!read_head(bson, &head)) return fail_damaged(table, mh_slice(NULL, 0), bson, NO_HEAD, err);
+  char text[sizeof breach.place + sizeof breach.message + 4];
+  mh_error_text(&breach, text, sizeof text);
+  struct mh_buffer *note = mh_txn_scratch(txn, MH_SCRATCH_ENTRY_AFTER);
+  if (!mh_bson_open(note, &mark) || !mh_bson_add_string(note, mh_slice_text("table"), mh_slice_text(table->name)) ||
+      !mh_bson_add_string(note, mh_slice_text("id"), head.id) ||
+      !mh_bson_add_string(note, mh_slice_text("message"), mh_slice_text(text)) || !mh_bson_close(note, mark))
+    return mh_fail_nomem(err);
+  return mh_txn_put(txn, MH_SPACE_SCHEMA, MH_WRITE_REPLACE, key, mh_buffer_slice(note), err);
+}
+
+/* A document about to be stored. Its place in an error is its id; one that is new has no name yet. */
+static mh_status check_schema(mh_txn *txn, const struct mh_table *table, bool is_new, struct mh_slice bson,
+                              struct mh_error *err) {
+  if (table->validator && !mh_validator_fits_document(table->validator, bson)) {
+    struct head head = {0};
+    mh_validator_fail_document(table->validator, bson, err);
+    if (is_new || !read_head(bson, &head)) return mh_error_at(err, "%s", table->name);
+    return mh_error_at(err, "%s/%.*s", table->name, (int)head.id.size, (const char *)head.id.data);
+  }
+  if (!table->next_validator || mh_validator_fits_document(table->next_validator, bson)) return MH_OK;
+  return note_breach(txn, table, bson, err);
+}
+
+/* Whether the index looks at a field that is among the changes. */
+static bool is_changed(const struct mh_index *index, const struct mh_change *changes, size_t count) {
+  for (size_t i = 0; i < index->fields.count; i++)
+    for (size_t k = 0; k < count; k++)
+      if (mh_slice_equal(index->fields.paths[i].parts[0], changes[k].name)) return true;
+  return false;
+}
+
+/* Writes that an entry is there, or no longer: into the index, or into the log of one that is being built. */
+static mh_status put_entry(mh_txn *txn, const struct mh_index *index, struct mh_slice entry, bool is_there,
+                           struct mh_error *err) {
+  static const uint8_t removed = 0, added = 1;
+  if (mh_index_is_pending(index))
+    return mh_txn_put(txn, index->log, MH_WRITE_REPLACE, entry, mh_slice(is_there ? &added : &removed, 1), err);
+  return mh_txn_put(txn, index->space, is_there ? MH_WRITE_REPLACE : MH_WRITE_DELETE, entry, mh_slice(NULL, 0), err);
+}
+
+/* Moves the entries of a document from what it was to what it is (no bytes: it is not there). */
+static mh_status move_entry(mh_txn *txn, const struct mh_index *index, const struct mh_key *key,
+                            struct mh_slice before, struct mh_slice after, struct mh_error *err) {
+  struct mh_buffer *old = mh_txn_scratch(txn, MH_SCRATCH_ENTRY_BEFORE);
+  struct mh_buffer *new = mh_txn_scratch(txn, MH_SCRATCH_ENTRY_AFTER);
+  if ((before.size && !mh_index_entry(&index->fields, before, key, old)) ||
+      (after.size && !mh_index_entry(&index->fields, after, key, new)))
+    return mh_fail_nomem(err);
+  if (mh_slice_equal(mh_buffer_slice(old), mh_buffer_slice(new))) return MH_OK;
+  mh_status status = old->size ? put_entry(txn, index, mh_buffer_slice(old), false, err) : MH_OK;
+  return status || !new->size ? status : put_entry(txn, index, mh_buffer_slice(new), true, err);
+}
+
+/* What becomes of a document: all that depends on it is written here. */
+struct writing {
+  enum mh_write write;
+  const struct mh_key *key;
+  struct mh_slice before, after;   /* no bytes: it is not there */
+  const struct mh_change *changes; /* the fields that differ; NULL: any may */
+  size_t change_count;
+};
+
+static mh_status write_document(mh_txn *txn, const struct mh_table *table, const struct writing *writing,
+                                struct mh_error *err) {
+  mh_status status = MH_OK;
+  if (writing->after.size > MH_DOCUMENT_BYTES_MAX) return fail_too_large(writing->after.size, err);
+  if (writing->after.size) status = check_schema(txn, table, !writing->before.size, writing->after, err);
+  for (size_t i = 0; !status && i < table->index_count; i++) {
+    const struct mh_index *index = &table->indexes[i];
+    if (writing->changes && !is_changed(index, writing->changes, writing->change_count)) continue;
+    status = move_entry(txn, index, writing->key, writing->before, writing->after, err);
+  }
+  if (status) return status;
+  return mh_txn_put(txn, table->documents, writing->write, mh_key_slice(writing->key), writing->after, err);
+}
+
+/* All of it, or nothing. */
+static mh_status write_whole(mh_txn *txn, const struct mh_table *table, const struct writing *writing,
+                             struct mh_error *err) {
+  uint32_t before = mh_txn_savepoint(txn);
+  mh_status status = write_document(txn, table, writing, err);
+  if (status) mh_txn_rollback(txn, before);
+  return status;
+}
+
+static mh_status insert(mh_txn *txn, const struct mh_table *table, enum mh_write write, const struct mh_key *key,
+                        struct mh_slice id, double time, struct mh_slice fields, struct mh_error *err) {
+  struct mh_buffer *bson = mh_txn_scratch(txn, MH_SCRATCH_DOCUMENT);
+  if (!mh_document_compose(id, time, fields, bson)) return mh_fail_nomem(err);
+  return write_whole(txn, table, &(struct writing){.write = write, .key = key, .after = mh_buffer_slice(bson)}, err);
 }
 
 mh_status mh_table_insert(mh_txn *txn, const struct mh_table *table, struct mh_slice fields, char id[MH_ID_TEXT_MAX],
@@ -230,16 +329,33 @@ mh_status mh_table_insert(mh_txn *txn, const struct mh_table *table, struct mh_s
   if (status) return status;
   struct mh_key key = mh_key_make(time, low);
   *id_size = mh_id_format(table->number, key.bytes, id);
-  struct mh_buffer *bson = mh_txn_scratch(txn);
-  if (!mh_document_compose(mh_slice(id, *id_size), time, fields, bson)) return mh_fail_nomem(err);
-  return put_document(txn, table, MH_WRITE_ISSUED, &key, bson, err);
+  return insert(txn, table, MH_WRITE_ISSUED, &key, mh_slice(id, *id_size), time, fields, err);
+}
+
+mh_status mh_table_insert_given(mh_txn *txn, const struct mh_table *table, const struct mh_key *key,
+                                struct mh_slice id, double time, bool time_issued, struct mh_slice fields,
+                                struct mh_error *err) {
+  enum mh_write write = time_issued ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
+  uint32_t before = mh_txn_savepoint(txn);
+  mh_status status = insert(txn, table, write, key, id, time, fields, err);
+  if (!status && !spells_key(table, id, key)) status = mh_txn_put(txn, table->ids, write, id, mh_key_slice(key), err);
+  if (status) mh_txn_rollback(txn, before);
+  return status;
 }
 
 mh_status mh_table_patch(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                          const struct mh_change *changes, size_t count, bool *changed, struct mh_error *err) {
-  struct mh_buffer *bson = mh_txn_scratch(txn);
+  struct mh_buffer *bson = mh_txn_scratch(txn, MH_SCRATCH_DOCUMENT);
   mh_status status = mh_bson_patch(document->bson, changes, count, bson, changed, err);
-  return status || !*changed ? status : put_document(txn, table, MH_WRITE_REPLACE, &document->key, bson, err);
+  if (status || !*changed) return status;
+  return write_whole(txn, table,
+                     &(struct writing){.write = MH_WRITE_REPLACE,
+                                       .key = &document->key,
+                                       .before = document->bson,
+                                       .after = mh_buffer_slice(bson),
+                                       .changes = changes,
+                                       .change_count = count},
+                     err);
 }
 
 mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
@@ -247,21 +363,29 @@ mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const stru
   struct head head;
   if (!read_head(document->bson, &head))
     return fail_damaged(table, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
-  struct mh_buffer *bson = mh_txn_scratch(txn);
+  struct mh_buffer *bson = mh_txn_scratch(txn, MH_SCRATCH_DOCUMENT);
   if (!mh_document_compose(head.id, head.time, fields, bson)) return mh_fail_nomem(err);
   *changed = !mh_slice_equal(mh_buffer_slice(bson), document->bson);
-  return *changed ? put_document(txn, table, MH_WRITE_REPLACE, &document->key, bson, err) : MH_OK;
+  if (!*changed) return MH_OK;
+  return write_whole(txn, table,
+                     &(struct writing){.write = MH_WRITE_REPLACE,
+                                       .key = &document->key,
+                                       .before = document->bson,
+                                       .after = mh_buffer_slice(bson)},
+                     err);
 }
 
 mh_status mh_table_delete(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                           struct mh_error *err) {
-  const struct mh_slice nothing = {0};
   struct mh_slice id;
   mh_status status = mh_document_id(document, &id, err);
   if (status) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  if (!spells_key(table, id, &document->key)) status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, nothing, err);
-  if (!status) status = mh_txn_put(txn, table->documents, MH_WRITE_DELETE, mh_key_slice(&document->key), nothing, err);
+  if (!spells_key(table, id, &document->key))
+    status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, mh_slice(NULL, 0), err);
+  if (!status)
+    status = write_document(
+        txn, table, &(struct writing){.write = MH_WRITE_DELETE, .key = &document->key, .before = document->bson}, err);
   if (status) mh_txn_rollback(txn, before);
   return status;
 }

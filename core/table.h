@@ -3,7 +3,12 @@
  *
  * Invariants: a stored document starts with `_id` and `_creationTime`; its key begins with the order form of that time;
  * an id in the format whose 16 bytes are the key (and whose number is the table's) needs no entry in the ids space,
- * every other has exactly one. Counts are the engine's own books, so they cannot be wrong. */
+ * every other has exactly one. Every document fits the active schema of its table, and has exactly one entry in each of its
+ * indexes; what a document becomes, its entries become in the same transaction. Counts are the engine's own books, so
+ * they cannot be wrong.
+ *
+ * While a deploy is under way, two things are written beside a document: entries of its indexes go to their logs, from
+ * which the deploy takes them, and a document that does not fit the pending schema is noted, so that the deploy fails. */
 #ifndef MH_TABLE_H
 #define MH_TABLE_H
 
@@ -33,6 +38,10 @@ mh_status mh_table_read(mh_txn *txn, const struct mh_table *table, const struct 
 /* Inserts `fields` (a BSON document without system fields) with an issued id; writes its text to `id`. */
 mh_status mh_table_insert(mh_txn *txn, const struct mh_table *table, struct mh_slice fields, char id[MH_ID_TEXT_MAX],
                           size_t *id_size, struct mh_error *err);
+/* The same with a key, an id and a creation time that are given; `time_issued`: by mh_txn_issue_time. */
+mh_status mh_table_insert_given(mh_txn *txn, const struct mh_table *table, const struct mh_key *key,
+                                struct mh_slice id, double time, bool time_issued, struct mh_slice fields,
+                                struct mh_error *err);
 /* `changes` hold no system fields. *changed tells whether anything differs; if not nothing is written. */
 mh_status mh_table_patch(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                          const struct mh_change *changes, size_t count, bool *changed, struct mh_error *err);

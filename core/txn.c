@@ -1,5 +1,7 @@
 #include "txn.h"
 
+#include "entries.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,7 +22,7 @@ struct mh_txn {
   struct issued *issued;
   size_t issued_count;
   struct mh_random random;
-  struct mh_buffer scratch;
+  struct mh_buffer scratch[MH_SCRATCHES];
 };
 
 static mh_status begin(mh_txn *txn, mh_changeset *in_flight, struct mh_error *err) {
@@ -56,7 +58,7 @@ void mh_txn_end(mh_txn *txn) {
   mh_catalogue_drop(txn->catalogue);
   mh_changeset_free(txn->own);
   free(txn->issued);
-  mh_buffer_free(&txn->scratch);
+  for (size_t i = 0; i < MH_SCRATCHES; i++) mh_buffer_free(&txn->scratch[i]);
   free(txn);
 }
 
@@ -76,9 +78,9 @@ mh_changeset *mh_txn_changeset(mh_txn *txn) { return txn->own; }
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn) { return txn->snapshot; }
 struct mh_random *mh_txn_random(mh_txn *txn) { return &txn->random; }
 
-struct mh_buffer *mh_txn_scratch(mh_txn *txn) {
-  txn->scratch.size = 0;
-  return &txn->scratch;
+struct mh_buffer *mh_txn_scratch(mh_txn *txn, enum mh_scratch which) {
+  txn->scratch[which].size = 0;
+  return &txn->scratch[which];
 }
 
 /* ---- tables ---- */
@@ -208,6 +210,7 @@ struct mh_cursor {
   mh_space space;
   bool descending;
   mh_kv_cursor *kv; /* NULL for a space that is local to the transaction */
+  mh_entries_cursor *entries; /* in its place, for a space of entries */
   /* The snapshot's entries that were read but not given out: [given, count). Ascending scans read ahead, more each
    * time, so that first() reads one and a whole scan reads pages in bulk. */
   struct mh_slice keys[READ_AHEAD_MAX], values[READ_AHEAD_MAX];
@@ -219,14 +222,15 @@ struct mh_cursor {
   bool seek_first;             /* the kv cursor has to be placed at `position` */
   struct mh_slice position;
   bool at_insert;
-  uint8_t seek_key[MH_KV_KEY_MAX];
+  struct mh_buffer place; /* the bytes of `position` after a seek, and of every entry: those are not borrowed for long */
 };
 
 static const mh_changeset *layer(const mh_cursor *cursor, size_t index) {
   return index == 0 ? cursor->txn->own : cursor->txn->in_flight;
 }
 
-mh_status mh_cursor_open(mh_txn *txn, mh_space space, bool descending, mh_cursor **out, struct mh_error *err) {
+static mh_status open_cursor(mh_txn *txn, mh_space space, bool descending, bool entries, mh_cursor **out,
+                             struct mh_error *err) {
   mh_cursor *cursor = calloc(1, sizeof *cursor);
   if (!cursor) return mh_fail_nomem(err);
   cursor->txn = txn;
@@ -234,10 +238,12 @@ mh_status mh_cursor_open(mh_txn *txn, mh_space space, bool descending, mh_cursor
   cursor->descending = descending;
   cursor->ahead = 1;
   mh_status status = MH_OK;
-  if (space < MH_SPACE_LOCAL)
-    status = mh_kv_cursor_open(txn->snapshot, space, &cursor->kv, err);
-  else
+  if (space >= MH_SPACE_LOCAL)
     cursor->exhausted = true;
+  else if (entries)
+    status = mh_entries_open(txn->snapshot, space, descending, &cursor->entries, err);
+  else
+    status = mh_kv_cursor_open(txn->snapshot, space, &cursor->kv, err);
   if (status) {
     free(cursor);
     return status;
@@ -246,20 +252,40 @@ mh_status mh_cursor_open(mh_txn *txn, mh_space space, bool descending, mh_cursor
   return MH_OK;
 }
 
+mh_status mh_cursor_open(mh_txn *txn, mh_space space, bool descending, mh_cursor **cursor, struct mh_error *err) {
+  return open_cursor(txn, space, descending, false, cursor, err);
+}
+
+mh_status mh_cursor_open_entries(mh_txn *txn, mh_space space, bool descending, mh_cursor **cursor,
+                                 struct mh_error *err) {
+  return open_cursor(txn, space, descending, true, cursor, err);
+}
+
 void mh_cursor_close(mh_cursor *cursor) {
   if (!cursor) return;
   mh_kv_cursor_close(cursor->kv);
+  mh_entries_close(cursor->entries);
+  mh_buffer_free(&cursor->place);
   free(cursor);
 }
 
-mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice key, struct mh_error *err) {
-  if (key.size > sizeof cursor->seek_key) return mh_fail(err, MH_INVALID, "a key of %zu bytes", key.size);
-  memcpy(cursor->seek_key, key.data, key.size);
-  cursor->position = mh_slice(cursor->seek_key, key.size);
-  cursor->placed = cursor->inclusive = cursor->seek_first = true;
+/* Makes a copy of `key` the position. */
+static mh_status keep_position(mh_cursor *cursor, struct mh_slice key, struct mh_error *err) {
+  cursor->place.size = 0;
+  if (!mh_buffer_append(&cursor->place, key.data, key.size)) return mh_fail_nomem(err);
+  cursor->position = mh_buffer_slice(&cursor->place);
+  return MH_OK;
+}
+
+mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice bound, struct mh_error *err) {
+  mh_status status = keep_position(cursor, bound, err);
+  if (!status && cursor->entries) status = mh_entries_seek(cursor->entries, bound, err);
+  if (status) return status;
+  cursor->placed = cursor->seek_first = true;
+  cursor->inclusive = !cursor->descending;
   cursor->given = cursor->count = 0;
   cursor->ahead = 1;
-  cursor->exhausted = cursor->kv == NULL;
+  cursor->exhausted = !cursor->kv && !cursor->entries;
   cursor->at[0] = cursor->at[1] = NULL;
   return MH_OK;
 }
@@ -272,23 +298,29 @@ static int ahead_of_position(const mh_cursor *cursor, struct mh_slice key) {
   return cursor->descending ? -order : order;
 }
 
+/* Moves the kv cursor by one, to `position` where it has to be placed. */
+static mh_status step(mh_cursor *cursor, bool *found, struct mh_error *err) {
+  struct mh_slice *key = &cursor->keys[0], *value = &cursor->values[0];
+  enum mh_kv_motion motion = cursor->seek_first ? MH_KV_SEEK : cursor->placed ? MH_KV_PREVIOUS : MH_KV_LAST;
+  mh_status status = mh_kv_move(cursor->kv, motion, cursor->position, key, value, found, err);
+  if (!status && cursor->seek_first && cursor->descending)
+    status = mh_kv_move(cursor->kv, *found ? MH_KV_PREVIOUS : MH_KV_LAST, cursor->position, key, value, found, err);
+  cursor->seek_first = false;
+  return status;
+}
+
 /* The snapshot's next entry, read in when none is left. *key.data is NULL at the end. */
 static mh_status snapshot_candidate(mh_cursor *cursor, struct mh_slice *key, struct mh_error *err) {
   *key = mh_slice(NULL, 0);
   if (cursor->given == cursor->count && !cursor->exhausted) {
     mh_status status;
+    bool found = true;
     cursor->given = cursor->count = 0;
-    if (cursor->seek_first || cursor->descending) {
-      enum mh_kv_motion motion = cursor->seek_first   ? MH_KV_SEEK
-                                 : cursor->placed     ? MH_KV_PREVIOUS
-                                                      : MH_KV_LAST;
-      bool found;
-      status = mh_kv_move(cursor->kv, motion, cursor->position, &cursor->keys[0], &cursor->values[0], &found, err);
-      if (!status && cursor->seek_first && cursor->descending &&
-          (!found || !mh_slice_equal(cursor->keys[0], cursor->position)))
-        status = mh_kv_move(cursor->kv, found ? MH_KV_PREVIOUS : MH_KV_LAST, cursor->position, &cursor->keys[0],
-                            &cursor->values[0], &found, err);
-      cursor->seek_first = false;
+    if (cursor->entries) {
+      status = mh_entries_next(cursor->entries, &cursor->keys[0], &cursor->values[0], &found, err);
+      cursor->count = !status && found;
+    } else if (cursor->seek_first || cursor->descending) {
+      status = step(cursor, &found, err);
       cursor->count = !status && found;
     } else {
       status = mh_kv_read_ahead(cursor->kv, cursor->keys, cursor->values, cursor->ahead, &cursor->count, err);
@@ -313,7 +345,8 @@ static struct mh_node *written_candidate(mh_cursor *cursor, size_t index) {
   if (at)
     node = cursor->descending ? at->back : at->next[0];
   else
-    node = written->tail[0];
+    node = cursor->placed ? mh_written_before(written, cursor->position) : written->tail[0];
+  if (node == written->head) node = NULL;
   while (node && (!node->newest || ahead_of_position(cursor, mh_node_key(node)) <= 0)) {
     cursor->at[index] = node;
     node = cursor->descending ? node->back : node->next[0];
@@ -349,6 +382,11 @@ mh_status mh_cursor_next(mh_cursor *cursor, struct mh_slice *key, struct mh_slic
       *key = mh_node_key(first);
       *value = first->newest->value;
       cursor->at_insert = mh_node_inserted(first);
+    }
+    if (cursor->entries && order < 0) {
+      status = keep_position(cursor, *key, err);
+      if (status) return status;
+      *key = cursor->position;
     }
     cursor->position = *key;
     cursor->placed = true;

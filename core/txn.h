@@ -41,7 +41,7 @@ struct mh_node {
   struct mh_version *newest; /* NULL after a rollback of all of them */
   struct mh_node *back;
   const uint8_t *key;
-  uint16_t key_size;
+  uint32_t key_size; /* entries of indexes are of any length */
   uint16_t height;
   struct mh_node *next[];
 };
@@ -145,8 +145,9 @@ mh_changeset *mh_txn_changeset(mh_txn *txn);
 mh_kv_txn *mh_txn_snapshot(mh_txn *txn);
 /* For the keys of what is inserted. */
 struct mh_random *mh_txn_random(mh_txn *txn);
-/* An empty buffer to compose a value in; its content dies at the next call. */
-struct mh_buffer *mh_txn_scratch(mh_txn *txn);
+/* An empty buffer to compose something in; its content dies at the next call for the same. */
+enum mh_scratch { MH_SCRATCH_DOCUMENT, MH_SCRATCH_ENTRY_BEFORE, MH_SCRATCH_ENTRY_AFTER, MH_SCRATCHES };
+struct mh_buffer *mh_txn_scratch(mh_txn *txn, enum mh_scratch which);
 
 /* Tables, those that are pending in this transaction included. NULL when there is none. */
 const struct mh_table *mh_txn_table(const mh_txn *txn, struct mh_slice name);
@@ -173,10 +174,13 @@ mh_status mh_txn_issue_time(mh_txn *txn, const struct mh_table *table, double *t
 /* A cursor over a space as the transaction sees it. It stays right when the transaction writes while it is open. */
 typedef struct mh_cursor mh_cursor;
 mh_status mh_cursor_open(mh_txn *txn, mh_space space, bool descending, mh_cursor **cursor, struct mh_error *err);
+/* The same over a space of entries (entries.h): each key is a whole entry, and is borrowed until the next call only. */
+mh_status mh_cursor_open_entries(mh_txn *txn, mh_space space, bool descending, mh_cursor **cursor,
+                                 struct mh_error *err);
 void mh_cursor_close(mh_cursor *cursor); /* NULL is allowed */
-/* Goes to before the first entry at or behind `key` in the cursor's direction (descending: at or before it). Where it
- * is never called the cursor stands before the first of all. */
-mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice key, struct mh_error *err);
+/* The next read gives the first key at or above `bound`; descending, the last one below it. `bound` is copied. Where it is
+ * never called the cursor stands before the first of all. */
+mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice bound, struct mh_error *err);
 mh_status mh_cursor_next(mh_cursor *cursor, struct mh_slice *key, struct mh_slice *value, bool *found,
                          struct mh_error *err);
 /* Whether the entry just read was inserted by the transaction, or by the changeset in flight. */
