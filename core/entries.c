@@ -238,20 +238,22 @@ static mh_status arrive(struct level *level, mh_status status, bool found) {
   return status;
 }
 
-/* Moves to the first key at or above `bound`, or, descending, the last below it. *at: the key at or above it is `bound`. */
+/* Moves to the first key at or above `bound`, or, descending, the last below it; with `at`, to a key that is `bound`, where
+ * there is one: then *at is set. */
 static mh_status place(const mh_entries_cursor *cursor, struct level *level, struct mh_slice bound, bool *at,
                        struct mh_error *err) {
   bool found;
   mh_status status = mh_kv_move(level->cursor, MH_KV_SEEK, bound, &level->key, &level->value, &found, err);
-  *at = !status && found && mh_slice_equal(level->key, bound);
-  if (status || !cursor->descending || (*at && level->value.size == EDGE_VALUE)) return arrive(level, status, found);
+  bool is_bound = !status && found && mh_slice_equal(level->key, bound);
+  if (at) *at = is_bound;
+  if (status || !cursor->descending || (at && is_bound)) return arrive(level, status, found);
   status = mh_kv_move(level->cursor, found ? MH_KV_PREVIOUS : MH_KV_LAST, bound, &level->key, &level->value, &found, err);
   return arrive(level, status, found);
 }
 
 /* Moves to the next key of a level: at its start to the first, or, descending, the last. */
 static mh_status move(const mh_entries_cursor *cursor, struct level *level, struct mh_error *err) {
-  bool found, at;
+  bool found;
   if (level->state == STANDS) {
     enum mh_kv_motion motion = cursor->descending ? MH_KV_PREVIOUS : MH_KV_NEXT;
     mh_status status = mh_kv_move(level->cursor, motion, level->key, &level->key, &level->value, &found, err);
@@ -264,7 +266,7 @@ static mh_status move(const mh_entries_cursor *cursor, struct level *level, stru
     bound.key[0] = cursor->descending ? NODE_BYTE : COUNTER_KEY[0] + 1;
     bound.size = 1;
   }
-  return place(cursor, level, piece_key(&bound), &at, err);
+  return place(cursor, level, piece_key(&bound), NULL, err);
 }
 
 /* Makes the string the pieces above the deepest level, and the one it stands on. */
@@ -290,16 +292,16 @@ mh_status mh_entries_seek(mh_entries_cursor *cursor, struct mh_slice bound, stru
   for (;;) {
     struct level *level = &cursor->levels[cursor->depth - 1];
     struct piece piece;
-    bool at;
+    bool at = false;
     cut(level->node, bound, &piece);
     if (piece.size == 0) { /* below everything */
       level->state = cursor->descending ? DONE : START;
       return MH_OK;
     }
-    mh_status status = place(cursor, level, piece_key(&piece), &at, err);
-    if (status || !at || level->value.size != EDGE_VALUE || level->state == DONE) return status;
-    if (piece.is_last) { /* what hangs below the edge is above the bound */
-      if (cursor->descending) level->state = STANDS;
+    mh_status status = place(cursor, level, piece_key(&piece), piece.is_last ? NULL : &at, err);
+    if (status || piece.is_last || !at || level->state == DONE) return status;
+    if (level->value.size != EDGE_VALUE) { /* a string that begins the bound: it is below it */
+      if (!cursor->descending) level->state = STANDS;
       return MH_OK;
     }
     status = descend(cursor, err);
