@@ -7,8 +7,7 @@ enum {
   NODE_HEAD = 9,                               /* ff | u64 node */
   ROOT_PIECE = MH_KV_KEY_MAX,                  /* bytes of a string that an edge of the root holds */
   NODE_PIECE = MH_KV_KEY_MAX - NODE_HEAD,      /* and one of a node */
-  EDGE_VALUE = 8,                              /* bytes: told from an entry's, which has at most 1 */
-  STRING_BYTES_MAX = 64 * 1024 * 1024          /* a document's values, escaped, are below it: longer is damaged */
+  EDGE_VALUE = 8                               /* bytes: told from an entry's, which has at most 1 */
 };
 
 static const uint8_t COUNTER_KEY[1] = {0};
@@ -274,7 +273,6 @@ static mh_status keep_piece(mh_entries_cursor *cursor, struct mh_error *err) {
   const struct level *level = &cursor->levels[cursor->depth - 1];
   size_t head = head_of(level->node);
   cursor->string.size = level->prefix;
-  if (level->prefix + level->key.size > STRING_BYTES_MAX) return damaged(err);
   return mh_buffer_append(&cursor->string, level->key.data + head, level->key.size - head) ? MH_OK : mh_fail_nomem(err);
 }
 
@@ -282,6 +280,7 @@ static mh_status keep_piece(mh_entries_cursor *cursor, struct mh_error *err) {
 static mh_status descend(mh_entries_cursor *cursor, struct mh_error *err) {
   struct level *level = &cursor->levels[cursor->depth - 1];
   uint64_t node = mh_get_u64(level->value.data);
+  if (node <= level->node) return damaged(err); /* numbers rise on the way down: a node is made after the one above it */
   level->state = STANDS;
   mh_status status = keep_piece(cursor, err);
   return status ? status : push(cursor, node, cursor->string.size, err);
