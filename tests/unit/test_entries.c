@@ -235,7 +235,7 @@ static void test_damage(void **state) {
   OK(mh_kv_put(f->txn, f->space, edge, mh_slice("\0\0\0\0\0\0\0\x01", 8), &f->err));
   uint8_t loop[MH_KV_KEY_MAX];
   memcpy(loop, "\xff\0\0\0\0\0\0\0\x01", 9);
-  memset(loop + 9, 1, sizeof loop - 9);
+  memset(loop + 9, 0, sizeof loop - 9);
   OK(mh_kv_put(f->txn, f->space, mh_slice(loop, sizeof loop), mh_slice("\0\0\0\0\0\0\0\x01", 8), &f->err));
   OK(mh_entries_open(f->txn, f->space, false, &cursor, &f->err));
   assert_int_equal(mh_entries_next(cursor, &value, &value, &found, &f->err), MH_DAMAGED); /* a node below itself */
