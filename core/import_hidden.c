@@ -111,7 +111,8 @@ mh_status mh_hidden_name(const struct mh_hidden *hidden, mh_commit *commit, cons
   mh_status status = delete_entry(txn, hidden->documents, &found, err);
   if (!status) status = delete_entry(txn, hidden->ids, &found, err);
   if (status) return status;
-  return mh_commit_add_table(commit, name, hidden->number, hidden->documents, hidden->ids, last_issued, err);
+  return mh_commit_add_table(commit, name, hidden->number, hidden->documents, hidden->ids, false, last_issued,
+                             err);
 }
 
 /* -- Removing ---------------------------------------------------------------------------------------------------- */
