@@ -1,5 +1,6 @@
-/* Another application's writer: commits one small change every 2 ms until SIGTERM, and prints how long it waited for the
- * write lock, and how long its whole commits took: medians, 99th percentiles and maxima in ms. */
+/* Another application's writer: commits every 2 ms until SIGTERM, and prints how long it waited for the write lock, and how
+ * long its whole commits took: medians, 99th percentiles and maxima in ms. A commit is one small insert into a table of
+ * its own; or, in the table it is given, an insert and a patch: the copy of a document, and its `age` set in another. */
 #include "../core/commit.h"
 #include "../core/table.h"
 
@@ -40,23 +41,70 @@ static void print(const char *name, double *samples, size_t count) {
          samples[count * 99 / 100], samples[count - 1]);
 }
 
-int main(int argc, char **argv) {
-  static double waits[SAMPLES], commits[SAMPLES];
+/* Inserts into `ticks`. */
+static void tick(mh_txn *txn) {
   static const uint8_t empty[] = {5, 0, 0, 0, 0};
   struct mh_error err;
+  char id[MH_ID_TEXT_MAX];
+  size_t id_size;
+  const struct mh_table *table = mh_txn_table(txn, mh_slice_text("ticks"));
+  if (!table) check(mh_txn_make_table(txn, mh_slice_text("ticks"), 0, &table, &err), &err);
+  check(mh_table_insert(txn, table, mh_slice(empty, sizeof empty), id, &id_size, &err), &err);
+}
+
+/* Reads the next document of the table, from the first again behind the last. */
+static bool next_document(mh_txn *txn, const struct mh_table *table, struct mh_key *at, struct mh_document *document) {
+  struct mh_error err;
+  mh_cursor *cursor;
+  struct mh_slice key, value;
+  bool found;
+  check(mh_cursor_open(txn, table->documents, false, &cursor, &err), &err);
+  check(mh_cursor_seek(cursor, mh_key_slice(at), &err), &err);
+  check(mh_cursor_next(cursor, &key, &value, &found, &err), &err);
+  if (found) memcpy(document->key.bytes, key.data, MH_KEY_BYTES);
+  document->bson = value;
+  mh_cursor_close(cursor);
+  memset(at->bytes, 0, sizeof at->bytes);
+  if (found) mh_put_u64(at->bytes, mh_get_u64(document->key.bytes) + 997); /* another page each time */
+  return found;
+}
+
+static void insert_and_patch(mh_txn *txn, const char *name, struct mh_key *at) {
+  static int64_t age;
+  struct mh_error err;
+  struct mh_document document;
+  struct mh_buffer fields = {0};
+  struct mh_slice given_id;
+  char id[MH_ID_TEXT_MAX];
+  size_t id_size;
+  double time;
+  bool changed;
+  const struct mh_table *table = mh_txn_table(txn, mh_slice_text(name));
+  if (!table || !next_document(txn, table, at, &document)) return;
+  age++;
+  const struct mh_change change = {mh_slice_text("age"), mh_slice(&age, sizeof age), MH_INT64};
+  check(mh_table_patch(txn, table, &document, &change, 1, &changed, &err), &err);
+  check(mh_document_take_system_fields(document.bson, &given_id, &time, &fields, &err), &err);
+  check(mh_table_insert(txn, table, mh_buffer_slice(&fields), id, &id_size, &err), &err);
+  mh_buffer_free(&fields);
+}
+
+int main(int argc, char **argv) {
+  static double waits[SAMPLES], commits[SAMPLES];
+  struct mh_error err;
   mh_store *store;
+  struct mh_key at = {{0}};
   mh_txn *txn;
   size_t count = 0;
-  if (argc != 2) return fprintf(stderr, "usage: waiter STORE\n"), 2;
+  if (argc != 2 && argc != 3) return fprintf(stderr, "usage: waiter STORE [TABLE]\n"), 2;
   signal(SIGTERM, stop);
   check(mh_store_open(argv[1], MH_KV_WRITE, &store, &err), &err);
   check(mh_txn_begin(store, &txn, &err), &err);
   while (!stopped && count < SAMPLES) {
-    const struct mh_table *table = mh_txn_table(txn, mh_slice_text("ticks"));
-    if (!table) check(mh_txn_make_table(txn, mh_slice_text("ticks"), 0, &table, &err), &err);
-    char id[MH_ID_TEXT_MAX];
-    size_t id_size;
-    check(mh_table_insert(txn, table, mh_slice(empty, sizeof empty), id, &id_size, &err), &err);
+    if (argc == 3)
+      insert_and_patch(txn, argv[2], &at);
+    else
+      tick(txn);
     struct mh_lineage lineage = {0};
     mh_commit *commit;
     size_t documents;

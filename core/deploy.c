@@ -23,8 +23,13 @@ mh_status mh_deploying_stopped(const struct mh_deploying *deploying, struct mh_e
 
 void mh_deploying_show(struct mh_deploying *deploying, struct mh_deploy_progress progress, double began_ms) {
   double now = mh_clock_ms(CLOCK_MONOTONIC), seconds = (now - began_ms) / 1e3;
-  if (!deploying->options->progress || now - deploying->shown_ms < SHOW_MS) return;
+  bool goes_on = deploying->shown_step == progress.step && deploying->shown_table == progress.table &&
+                 deploying->shown_index == progress.index;
+  if (!deploying->options->progress || (goes_on && now - deploying->shown_ms < SHOW_MS)) return;
   deploying->shown_ms = now;
+  deploying->shown_step = progress.step;
+  deploying->shown_table = progress.table;
+  deploying->shown_index = progress.index;
   progress.rate = seconds > 0 ? (double)progress.done / seconds : 0;
   deploying->options->progress(deploying->options->self, &progress);
 }

@@ -13,11 +13,13 @@ struct mh_deploying {
   const struct mh_deploy_options *options; /* defaults filled in */
   struct mh_deploy_report *report;
   struct mh_pacing pacing; /* of commits that fill and catch up */
-  double shown_ms;         /* when the progress was shown last */
+  double shown_ms;         /* when the progress was shown last, and what of */
+  enum mh_deploy_step shown_step;
+  const char *shown_table, *shown_index;
 };
 
 mh_status mh_deploying_stopped(const struct mh_deploying *deploying, struct mh_error *err);
-/* Shows it, if it is time to. `began_ms`: of the step. */
+/* Shows it, if it is time to or another step has begun. `began_ms`: of the step. */
 void mh_deploying_show(struct mh_deploying *deploying, struct mh_deploy_progress progress, double began_ms);
 /* Begins a commit of a deploy that was installed; MH_STALE when its pending schema is gone. */
 mh_status mh_deploying_begin(struct mh_deploying *deploying, mh_commit **commit, struct mh_error *err);
