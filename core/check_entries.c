@@ -230,6 +230,7 @@ static mh_status find_missing(void *self, const struct mh_document *document, st
   struct comparing *comparing = self;
   struct mh_slice entry, value;
   bool found = false;
+  mh_checking_show(comparing->check->checking, comparing->check->table->name, 0, 1);
   mh_status status = right_entry(comparing, document, &entry, err);
   if (!status)
     status = mh_entries_get(comparing->check->checking->kv, comparing->index->space, entry, &value, &found, err);
@@ -260,6 +261,7 @@ static mh_status name_entry(struct comparing *comparing, void *self, struct mh_s
   struct mh_slice id, right = {0};
   struct mh_key key;
   enum mh_check_there there;
+  mh_checking_show(comparing->check->checking, comparing->check->table->name, 0, 1);
   if (!mh_index_entry_key(entry, &key))
     return add_entry_fault(comparing, MH_FINDING_ENTRY_EXTRA, name_of_key(entry), "it is too short to be one", err);
   mh_status status = mh_check_get(comparing->check, mh_key_slice(&key), &there, &document, &id, err);
@@ -294,7 +296,8 @@ static mh_status name_missing(struct comparing *comparing, struct mh_error *err)
   return status;
 }
 
-static mh_status name_differences(struct comparing *comparing, struct mh_error *err) {
+static mh_status name_differences(struct comparing *comparing, uint64_t entries, struct mh_error *err) {
+  comparing->check->checking->total += comparing->check->part->documents + entries;
   mh_status status = mh_check_each(comparing->check, comparing, find_missing, err);
   if (!status) status = each_entry(comparing, name_entry, NULL, err);
   if (!status) status = name_missing(comparing, err);
@@ -312,7 +315,7 @@ mh_status mh_check_index(struct mh_check_table *check, size_t place, uint64_t *e
   *entries = actual.count;
   if (!status) status = mh_entries_count(check->checking->kv, comparing.index->space, &counted, err);
   if (!status) status = compare_count(check->part, "entries", actual.count, counted, REBUILD, &where, err);
-  if (!status && !sums_equal(&check->indexes[place], &actual)) status = name_differences(&comparing, err);
+  if (!status && !sums_equal(&check->indexes[place], &actual)) status = name_differences(&comparing, actual.count, err);
   if (status != MH_DAMAGED) return status;
   mh_fail(&where, MH_DAMAGED, "its entries can be read no further than the first %llu; %s",
           (unsigned long long)actual.count, REBUILD);
