@@ -2,8 +2,7 @@
 
 #include "clock.h"
 #include "entries.h"
-#include "sorter.h"
-#include "spool.h"
+#include "index_fill.h"
 #include "walk.h"
 
 #include <stdlib.h>
@@ -13,38 +12,27 @@ enum {
   ROUNDS_IN_VAIN = 50   /* then it takes all there are, so that a deploy ends under sustained writes */
 };
 
-/* An index being filled: its entries, sorted. Those too long for the sorter are few, and put in their places afterwards. */
+/* An index being filled. */
 struct filling {
   struct mh_deploying *deploying;
   struct mh_index index; /* borrows its fields from the catalogue */
   const char *table;
-  mh_sorter *sorter;
-  mh_spool *longer;
-  uint64_t entries, stored;
+  mh_index_fill *fill;
+  uint64_t stored;
   double began_ms;
 };
 
 /* ---- reading the entries ---- */
 
-static mh_status add_entry(struct filling *filling, struct mh_slice entry, struct mh_error *err) {
-  filling->entries++;
-  if (entry.size <= MH_SORTER_KEY_MAX) return mh_sorter_add(filling->sorter, entry, mh_slice(NULL, 0), err);
-  return mh_spool_add(filling->longer, &entry, 1, err);
-}
-
 static mh_status add_document(struct filling *fillings, size_t count, struct mh_slice key, struct mh_slice document,
-                              struct mh_buffer *entry, struct mh_error *err) {
+                              struct mh_error *err) {
   struct mh_key copy;
   if (key.size != MH_KEY_BYTES)
     return mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
                    fillings->table, key.size);
   memcpy(copy.bytes, key.data, MH_KEY_BYTES);
   mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < count; i++) {
-    entry->size = 0;
-    if (!mh_index_entry(&fillings[i].index.fields, document, &copy, entry)) return mh_fail_nomem(err);
-    status = add_entry(&fillings[i], mh_buffer_slice(entry), err);
-  }
+  for (size_t i = 0; !status && i < count; i++) status = mh_index_fill_add(fillings[i].fill, document, &copy, err);
   return status;
 }
 
@@ -53,35 +41,21 @@ static mh_status read_entries(struct filling *fillings, size_t count, const stru
                               struct mh_error *err) {
   struct mh_deploying *deploying = fillings->deploying;
   struct mh_walk walk = mh_walk(deploying->store, table->documents, NULL);
-  struct mh_buffer entry = {0};
   mh_status status = MH_OK;
   do {
     status = mh_walk_next(&walk, err);
     if (!status && walk.renewed) status = mh_deploying_stopped(deploying, err);
     for (size_t i = 0; !status && i < walk.count; i++)
-      status = add_document(fillings, count, walk.keys[i], walk.documents[i], &entry, err);
+      status = add_document(fillings, count, walk.keys[i], walk.documents[i], err);
   } while (!status && walk.count);
   mh_walk_end(&walk);
-  mh_buffer_free(&entry);
   return status;
 }
 
 /* ---- storing them ---- */
 
-/* The next entry in order: first those of the sorter, then the long ones. */
-static mh_status next_entry(struct filling *filling, bool *from_sorter, struct mh_slice *entry, bool *found,
-                            struct mh_error *err) {
-  struct mh_slice value;
-  *found = false;
-  mh_status status = MH_OK;
-  if (*from_sorter) status = mh_sorter_next(filling->sorter, entry, &value, found, err);
-  if (status || *found) return status;
-  *from_sorter = false;
-  return mh_spool_next(filling->longer, entry, found, err);
-}
-
 /* Stores some entries in a commit of their own, and at their end that it is filled. */
-static mh_status store_some(struct filling *filling, bool *from_sorter, bool *more, struct mh_error *err) {
+static mh_status store_some(struct filling *filling, bool *more, struct mh_error *err) {
   struct mh_deploying *deploying = filling->deploying;
   mh_commit *commit = NULL;
   mh_kv_cursor *cursor = NULL;
@@ -93,12 +67,9 @@ static mh_status store_some(struct filling *filling, bool *from_sorter, bool *mo
   const struct mh_index *now = mh_catalogue_index_of_space(mh_commit_catalogue(commit), filling->index.space);
   if (!now || now->state != MH_INDEX_BUILDING) status = mh_deploying_stale(err);
   if (!status) status = mh_kv_cursor_open(kv, filling->index.space, &cursor, err);
-  for (; !status && *more && stored < deploying->pacing.size; stored++) {
-    struct mh_slice entry;
-    status = next_entry(filling, from_sorter, &entry, more, err);
-    if (status || !*more) break;
-    status = *from_sorter ? mh_entries_append(kv, filling->index.space, cursor, entry, err)
-                          : mh_entries_add(kv, filling->index.space, cursor, entry, mh_slice(NULL, 0), err);
+  while (!status && *more && stored < deploying->pacing.size) {
+    status = mh_index_fill_store(filling->fill, kv, filling->index.space, cursor, NULL, more, err);
+    stored += !status && *more;
   }
   mh_kv_cursor_close(cursor);
   if (!status && !*more) {
@@ -118,16 +89,15 @@ static mh_status store_some(struct filling *filling, bool *from_sorter, bool *mo
 
 static mh_status store_entries(struct filling *filling, struct mh_error *err) {
   struct mh_deploying *deploying = filling->deploying;
-  bool from_sorter = true, more = true;
-  mh_status status = mh_sorter_sort(filling->sorter, err);
-  if (!status) status = mh_spool_rewind(filling->longer, err);
+  bool more = true;
+  mh_status status = mh_index_fill_sort(filling->fill, err);
   while (!status && more) {
     status = mh_deploying_stopped(deploying, err);
-    if (!status) status = store_some(filling, &from_sorter, &more, err);
+    if (!status) status = store_some(filling, &more, err);
     mh_deploying_show(deploying,
                       (struct mh_deploy_progress){.step = MH_DEPLOY_FILL, .table = filling->table,
                                                   .index = filling->index.name, .done = filling->stored,
-                                                  .total = filling->entries},
+                                                  .total = mh_index_fill_entries(filling->fill)},
                       filling->began_ms);
   }
   return status;
@@ -156,21 +126,17 @@ static mh_status fill_table(struct mh_deploying *deploying, const struct mh_tabl
       fillings[count++] = (struct filling){.deploying = deploying, .index = table->indexes[i], .table = table->name};
   for (size_t i = 0; !status && i < count; i++) {
     size_t memory_bytes = deploying->options->sort_memory_bytes / count;
-    status = mh_sorter_new(directory, memory_bytes, &fillings[i].sorter, err);
-    if (!status) status = mh_spool_new(directory, memory_bytes / 8, &fillings[i].longer, err);
+    status = mh_index_fill_new(directory, memory_bytes, &fillings[i].index.fields, &fillings[i].fill, err);
   }
   if (!status && count) status = read_entries(fillings, count, table, err);
   for (size_t i = 0; !status && i < count; i++) {
     fillings[i].began_ms = mh_clock_ms(CLOCK_MONOTONIC);
     status = store_entries(&fillings[i], err);
     if (!status) note_entries(deploying->report, &fillings[i]);
-    mh_sorter_free(fillings[i].sorter);
-    fillings[i].sorter = NULL;
+    mh_index_fill_free(fillings[i].fill);
+    fillings[i].fill = NULL;
   }
-  for (size_t i = 0; i < count; i++) {
-    mh_sorter_free(fillings[i].sorter);
-    mh_spool_free(fillings[i].longer);
-  }
+  for (size_t i = 0; i < count; i++) mh_index_fill_free(fillings[i].fill);
   free(fillings);
   return status;
 }

@@ -1,6 +1,3 @@
-#include "import.h"
-
-#include "import_hidden.h"
 #include "import_parts.h"
 
 #include <inttypes.h>
@@ -71,48 +68,47 @@ mh_status mh_importing_check_number(const mh_commit *commit, uint32_t number, st
                  number);
 }
 
-/* What is there: *exists, and then the table (which the snapshot's catalogue lends: a copy) and its documents. */
-static mh_status look(mh_store *store, const char *name, bool *exists, struct mh_table *table, uint64_t *documents,
-                      struct mh_error *err) {
+size_t mh_importing_index_count(const struct mh_table *table) {
+  size_t count = 0;
+  for (size_t i = 0; i < table->index_count; i++) count += !mh_index_is_pending(&table->indexes[i]);
+  return count;
+}
+
+/* What is there: the catalogue, the table in it, and how many documents that has. */
+static mh_status look(struct mh_importing *importing, uint64_t *documents, struct mh_error *err) {
   mh_kv_txn *snapshot = NULL;
-  mh_catalogue *catalogue = NULL;
   uint64_t number;
-  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
+  mh_status status = mh_store_snapshot(importing->store, &snapshot, &importing->catalogue, &number, err);
   if (status) return status;
-  const struct mh_table *found = mh_catalogue_table(catalogue, mh_slice_text(name));
-  *exists = found != NULL;
+  importing->before = mh_catalogue_table(importing->catalogue, mh_slice_text(importing->options->table));
   *documents = 0;
-  if (found) {
-    *table = *found;
-    status = mh_kv_count(snapshot, found->documents, documents, err);
-  }
-  mh_catalogue_drop(catalogue);
+  if (importing->before) status = mh_kv_count(snapshot, importing->before->documents, documents, err);
   mh_kv_end(snapshot);
   return status;
 }
 
 static mh_status import(struct mh_importing *importing, struct mh_error *err) {
   const struct mh_import_options *options = importing->options;
-  struct mh_table table;
   uint64_t documents;
-  bool exists, found;
+  bool found;
   mh_status status = mh_hidden_sweep(importing->store, err);
-  if (!status) status = look(importing->store, options->table, &exists, &table, &documents, err);
+  if (!status) status = look(importing, &documents, err);
   if (status) return status;
   if (options->mode == MH_IMPORT_NEW && documents)
     return mh_fail(err, MH_REFUSED,
                    "the table %s is not empty (documents: %" PRIu64 "); --append adds to it, --upsert adds and "
                    "replaces what has the same _id, --replace empties it first",
                    options->table, documents);
-  status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
+  status = mh_importing_open_fitting(importing, err);
+  if (!status) status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
   if (!status) status = mh_source_next(importing->source, &importing->first, &found, err);
   if (status) return status;
   importing->empty = !found;
   uint8_t internal[MH_KEY_BYTES];
   if (found && !mh_id_parse(importing->first.id, &importing->first_number, internal)) importing->first_number = 0;
-  if (exists) importing->report->table_number = table.number;
-  bool beside_others = options->mode == MH_IMPORT_UPSERT || (options->mode == MH_IMPORT_APPEND && exists);
-  return beside_others ? mh_import_append(importing, err) : mh_import_bulk(importing, exists ? &table : NULL, err);
+  if (importing->before) importing->report->table_number = importing->before->number;
+  bool beside_others = options->mode == MH_IMPORT_UPSERT || (options->mode == MH_IMPORT_APPEND && importing->before);
+  return beside_others ? mh_import_append(importing, err) : mh_import_bulk(importing, err);
 }
 
 mh_status mh_import(mh_store *store, const struct mh_import_options *options, struct mh_import_report *report,
@@ -132,6 +128,8 @@ mh_status mh_import(mh_store *store, const struct mh_import_options *options, st
     report->forms = *mh_source_forms(importing.source);
   }
   mh_source_close(importing.source);
+  mh_importing_close_fitting(&importing);
+  mh_catalogue_drop(importing.catalogue);
   clock_gettime(CLOCK_MONOTONIC, &ended);
   report->seconds = (double)(ended.tv_sec - began.tv_sec) + (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
   return status;

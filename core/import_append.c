@@ -2,7 +2,6 @@
  * stored as far as no other writer came in between; the rest is evaluated again. A document at fault by now, its id
  * taken by another writer, ends its batch: those before it are stored first, and its error counts once it is the first
  * of what is left. */
-#include "import_hidden.h"
 #include "import_parts.h"
 #include "table.h"
 
@@ -208,30 +207,34 @@ static mh_status store_batch(struct append *append, struct mh_error *err) {
 
 /* -- All of it --------------------------------------------------------------------------------------------------- */
 
-/* Names the table that was absent, empty as it is. */
-static mh_status name_table(struct mh_importing *importing, const struct mh_hidden *hidden, struct mh_error *err) {
-  const char *name = importing->options->table;
+/* Before the first foreign id is stored: from now on v.id() of the table takes such ids. */
+static mh_status set_foreign(const struct mh_importing *importing, struct mh_error *err) {
   mh_commit *commit = NULL;
+  if (!importing->report->foreign_ids || importing->before->foreign) return MH_OK;
   mh_status status = mh_commit_begin(importing->store, 0, &commit, err);
-  if (!status && mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(name)))
-    status = mh_fail(err, MH_REFUSED, "another process made the table %s meanwhile; run the import again", name);
-  if (!status) status = mh_importing_check_number(commit, hidden->number, err);
-  if (!status) status = mh_hidden_name(hidden, commit, name, 0, err);
-  if (!status) return mh_commit_finish(commit, NULL, NULL, err);
+  if (status) return status;
+  const struct mh_table *table =
+      mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(importing->options->table));
+  bool needed = table && !table->foreign; /* one that is gone is noticed when its first batch is evaluated */
+  if (needed) status = mh_commit_set_foreign(commit, table, err);
+  if (!status && needed) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
 }
 
-/* Checks the input, for a table that is absent under a number that is kept for it; then makes that table. */
+/* Checks the input; for a table that is absent under a number that is kept for it, then makes that table, empty. */
 static mh_status check(struct mh_importing *importing, mh_checked **input, struct mh_error *err) {
   struct mh_import_report *report = importing->report;
-  if (report->table_number) return mh_checked_read(importing, input, err);
+  if (importing->before) {
+    mh_status status = mh_checked_read(importing, input, err);
+    return status ? status : set_foreign(importing, err);
+  }
   struct mh_hidden hidden;
-  mh_status status = mh_hidden_open(importing->store, importing->first_number, false, &hidden, err);
+  mh_status status = mh_hidden_open(importing->store, importing->first_number, false, 0, &hidden, err);
   if (status) return status;
   report->table_number = hidden.number;
   status = mh_checked_read(importing, input, err);
-  if (!status) status = name_table(importing, &hidden, err);
+  if (!status) status = mh_importing_name(importing, &hidden, 0, err);
   report->created = !status;
   if (status)
     mh_hidden_discard(&hidden);

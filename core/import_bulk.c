@@ -6,13 +6,14 @@
  *     key below it             -> `late`          -> at the end, sorted: put among them, or appended
  *     `_id` given in the file  -> `ids`           -> at the end, sorted: two equal ones are an error, the others are
  *                                                    appended to the hidden ids
+ *     entries of indexes       -> `fills`         -> at the end, sorted: appended to the hidden indexes
  *   end of file                                   -> one commit names the table
  *
  * Keys that rise fill pages to the brim, in one pass; keys in random order (a Convex export is sorted by id) would
  * rewrite most of the table with each batch. Where a key falls within the first batch already, all documents are
  * `late`. */
-#include "import_hidden.h"
 #include "import_parts.h"
+#include "index_fill.h"
 #include "sorter.h"
 #include "table.h"
 #include "thread.h"
@@ -43,6 +44,7 @@ struct bulk {
   bool unordered;         /* all documents are late */
   struct mh_buffer apart; /* the document at hand, where it is late */
   mh_sorter *ids, *late;
+  mh_index_fill **fills; /* of the hidden table's indexes, in the order of their spaces */
   mh_status parsed;
   struct mh_error parse_error;
 
@@ -128,6 +130,16 @@ static mh_status put_batch_aside(struct bulk *bulk, struct batch *batch, struct 
   return status;
 }
 
+/* A document as it is to be stored: it fits, or it is an error; its entries are gathered. */
+static mh_status check_and_gather(struct bulk *bulk, uint64_t line, struct mh_slice document, const struct mh_key *key,
+                                  struct mh_error *err) {
+  mh_status status = mh_importing_check_size(bulk->importing, line, document.size, err);
+  if (!status) status = mh_importing_check_fits(bulk->importing, line, document, err);
+  for (size_t i = 0; !status && i < bulk->hidden.index_count; i++)
+    status = mh_index_fill_add(bulk->fills[i], document, key, err);
+  return status;
+}
+
 static mh_status take(struct bulk *bulk, struct batch *batch, const struct mh_given *given, struct mh_error *err) {
   double time = given->time;
   if (time == 0) {
@@ -147,7 +159,7 @@ static mh_status take(struct bulk *bulk, struct batch *batch, const struct mh_gi
   if (!late && !mh_buffer_append(out, key.bytes, MH_KEY_BYTES)) return mh_fail_nomem(err);
   size_t start = out->size;
   if (!mh_document_compose(id, time, given->fields, out)) return mh_fail_nomem(err);
-  status = mh_importing_check_size(bulk->importing, given->line, out->size - start, err);
+  status = check_and_gather(bulk, given->line, mh_slice(out->data + start, out->size - start), &key, err);
   if (status) return status;
   if (late) return mh_sorter_add(bulk->late, mh_key_slice(&key), mh_buffer_slice(out), err);
   bulk->last = key;
@@ -169,7 +181,7 @@ static mh_status parse_all(struct bulk *bulk, struct mh_error *err) {
     hand_over(bulk, false);
     batch = wait_for_room(bulk);
   }
-  return status;
+  return status ? status : mh_importing_check_all_fit(importing, err);
 }
 
 static void *parser_thread(void *argument) {
@@ -305,41 +317,34 @@ static mh_status store_late(struct bulk *bulk, struct writing *writing, struct m
   return mh_kv_cursor_put(writing->cursor, key, document, err);
 }
 
+static mh_status store_entries(struct bulk *bulk, mh_index_fill *fill, mh_space space, struct mh_error *err) {
+  mh_status status = mh_index_fill_sort(fill, err);
+  for (bool found = true; !status && found;) {
+    struct writing writing = {0};
+    status = begin_writing(bulk, space, &writing, err);
+    for (size_t bytes = 0, more; !status && found && bytes < bulk->importing->options->batch_bytes; bytes += more)
+      status = mh_index_fill_store(fill, writing.txn, space, writing.cursor, &more, &found, err);
+    status = end_writing(bulk, &writing, status, err);
+  }
+  return status;
+}
+
+/* Stores the entries of all indexes; memory is given back as soon as it can be. */
+static mh_status store_indexes(struct bulk *bulk, struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < bulk->hidden.index_count; i++) {
+    status = store_entries(bulk, bulk->fills[i], bulk->hidden.indexes + (mh_space)i, err);
+    mh_index_fill_free(bulk->fills[i]);
+    bulk->fills[i] = NULL;
+  }
+  return status;
+}
+
 /* -- All of it --------------------------------------------------------------------------------------------------- */
 
-static mh_status check_unchanged(mh_commit *commit, const struct mh_importing *importing, const struct mh_table *before,
-                                 const struct mh_table *now, struct mh_error *err) {
-  const char *name = importing->options->table;
-  if (!before != !now || (now && now->number != before->number))
-    return mh_fail(err, MH_REFUSED,
-                   "another process made or dropped the table %s meanwhile; nothing was imported, run it again", name);
-  uint64_t documents = 0;
-  mh_status status = now ? mh_kv_count(mh_commit_kv(commit), now->documents, &documents, err) : MH_OK;
-  if (!status && documents && importing->options->mode != MH_IMPORT_REPLACE)
-    return mh_fail(err, MH_REFUSED,
-                   "another process put documents into the table %s meanwhile; nothing was imported", name);
-  return status;
-}
-
-static mh_status name_table(struct bulk *bulk, const struct mh_table *before, struct mh_error *err) {
-  const struct mh_importing *importing = bulk->importing;
-  const char *name = importing->options->table;
-  mh_commit *commit = NULL;
-  mh_status status = mh_commit_begin(importing->store, 0, &commit, err);
-  if (status) return status;
-  const struct mh_table *now = mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text(name));
-  status = check_unchanged(commit, importing, before, now, err);
-  if (!status && !now) status = mh_importing_check_number(commit, bulk->hidden.number, err);
-  if (!status && now) status = mh_commit_drop_table(commit, now, err);
-  double last_issued = bulk->issued_any ? mh_double_of_order(bulk->issued) : 0;
-  if (!status) status = mh_hidden_name(&bulk->hidden, commit, name, last_issued, err);
-  if (!status) return mh_commit_finish(commit, NULL, NULL, err);
-  mh_commit_abort(commit);
-  return status;
-}
-
 /* Creation times are issued one after the other from now on, above those the table had. */
-static mh_status begin_issuing(struct bulk *bulk, const struct mh_table *before, struct mh_error *err) {
+static mh_status begin_issuing(struct bulk *bulk, struct mh_error *err) {
+  const struct mh_table *before = bulk->importing->before;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   bulk->issued = mh_order_double((double)now.tv_sec * 1e3 + (double)(now.tv_nsec / 1000) / 1e3);
@@ -354,44 +359,73 @@ static mh_status begin_issuing(struct bulk *bulk, const struct mh_table *before,
   return status;
 }
 
-static mh_status fill_and_name(struct bulk *bulk, const struct mh_table *before, struct mh_error *err) {
+/* Everything that sorts; each gets its share of the memory. */
+static mh_status open_sorters(struct bulk *bulk, struct mh_error *err) {
   const struct mh_importing *importing = bulk->importing;
   const char *directory = mh_store_directory(importing->store);
-  size_t share = importing->options->sort_memory_bytes / 2;
-  mh_status status = begin_issuing(bulk, before, err);
-  if (!status) status = mh_sorter_new(directory, share, &bulk->ids, err);
+  size_t index_count = bulk->hidden.index_count, share = importing->options->sort_memory_bytes / (2 + index_count);
+  bulk->fills = calloc(index_count + 1, sizeof(mh_index_fill *));
+  if (!bulk->fills) return mh_fail_nomem(err);
+  mh_status status = mh_sorter_new(directory, share, &bulk->ids, err);
   if (!status) status = mh_sorter_new(directory, share, &bulk->late, err);
+  for (size_t i = 0, n = 0; !status && n < index_count; i++) {
+    const struct mh_index *index = &importing->before->indexes[i];
+    if (!mh_index_is_pending(index)) status = mh_index_fill_new(directory, share, &index->fields, &bulk->fills[n++], err);
+  }
+  return status;
+}
+
+static mh_status fill_and_name(struct bulk *bulk, struct mh_error *err) {
+  mh_status status = begin_issuing(bulk, err);
+  if (!status) status = open_sorters(bulk, err);
   if (!status) status = parse_and_store(bulk, err);
   if (!status) status = store_sorted(bulk, bulk->ids, bulk->hidden.ids, store_id, err);
   if (!status) status = store_sorted(bulk, bulk->late, bulk->hidden.documents, store_late, err);
-  return status ? status : name_table(bulk, before, err);
+  if (!status) status = store_indexes(bulk, err);
+  if (status) return status;
+  double last_issued = bulk->issued_any ? mh_double_of_order(bulk->issued) : 0;
+  return mh_importing_name(bulk->importing, &bulk->hidden, last_issued, err);
 }
 
-mh_status mh_import_bulk(struct mh_importing *importing, const struct mh_table *before, struct mh_error *err) {
-  struct bulk *bulk = calloc(1, sizeof *bulk);
-  if (!bulk) return mh_fail_nomem(err);
-  bulk->importing = importing;
-  pthread_mutex_init(&bulk->mutex, NULL);
-  pthread_cond_init(&bulk->changed, NULL);
-  mh_status status =
-      mh_hidden_open(importing->store, before ? before->number : importing->first_number, before, &bulk->hidden, err);
-  if (!status) {
-    importing->report->table_number = bulk->hidden.number;
-    status = fill_and_name(bulk, before, err);
-    importing->report->created = !status && !before;
-    if (status)
-      mh_hidden_discard(&bulk->hidden);
-    else
-      mh_hidden_close(&bulk->hidden);
-  }
-  if (status) importing->report->inserted = 0;
+/* The hidden table: with the number and the indexes of the one it is to replace. */
+static mh_status open_hidden(struct bulk *bulk, struct mh_error *err) {
+  const struct mh_importing *importing = bulk->importing;
+  const struct mh_table *before = importing->before;
+  uint32_t number = before ? before->number : importing->first_number;
+  size_t index_count = before ? mh_importing_index_count(before) : 0;
+  return mh_hidden_open(importing->store, number, before, index_count, &bulk->hidden, err);
+}
+
+static void free_bulk(struct bulk *bulk) {
   mh_sorter_free(bulk->ids);
   mh_sorter_free(bulk->late);
+  for (size_t i = 0; bulk->fills && i < bulk->hidden.index_count; i++) mh_index_fill_free(bulk->fills[i]);
+  free(bulk->fills);
   mh_buffer_free(&bulk->apart);
   mh_buffer_free(&bulk->previous);
   for (size_t i = 0; i < BATCHES; i++) mh_buffer_free(&bulk->batches[i].bytes);
   pthread_cond_destroy(&bulk->changed);
   pthread_mutex_destroy(&bulk->mutex);
   free(bulk);
+}
+
+mh_status mh_import_bulk(struct mh_importing *importing, struct mh_error *err) {
+  struct bulk *bulk = calloc(1, sizeof *bulk);
+  if (!bulk) return mh_fail_nomem(err);
+  bulk->importing = importing;
+  pthread_mutex_init(&bulk->mutex, NULL);
+  pthread_cond_init(&bulk->changed, NULL);
+  mh_status status = open_hidden(bulk, err);
+  if (!status) {
+    importing->report->table_number = bulk->hidden.number;
+    status = fill_and_name(bulk, err);
+    importing->report->created = !status && !importing->before;
+    if (status)
+      mh_hidden_discard(&bulk->hidden);
+    else
+      mh_hidden_close(&bulk->hidden);
+  }
+  if (status) importing->report->inserted = 0;
+  free_bulk(bulk);
   return status;
 }

@@ -69,19 +69,24 @@ static mh_status check_size(mh_checked *checked, const struct mh_given *given, s
   return mh_importing_check_size(checked->importing, given->line, checked->composed.size, err);
 }
 
+static mh_status note_id(mh_checked *checked, mh_sorter *ids, const struct mh_given *given, struct mh_error *err) {
+  bool spelled;
+  struct mh_key key;
+  struct given_id entry = {.line = given->line, .time = given->time};
+  if (!given->id.size) return MH_OK;
+  mh_importing_note_id(checked->importing, given->id, checked->importing->report->table_number, &spelled, &key);
+  return mh_sorter_add(ids, given->id, mh_slice(&entry, sizeof entry), err);
+}
+
 static mh_status take(mh_checked *checked, mh_sorter *ids, const struct mh_given *given, struct mh_error *err) {
   struct spooled head = {.line = given->line, .time = given->time, .id_size = given->id.size};
   const struct mh_slice parts[] = {mh_slice(&head, sizeof head), given->id, given->fields};
   mh_status status = check_size(checked, given, err);
+  if (!status) status = note_id(checked, ids, given, err);
+  if (!status) status = mh_importing_check_fits(checked->importing, given->line, given->fields, err);
   if (!status) status = mh_spool_add(checked->spool, parts, 3, err);
-  if (status) return status;
   checked->documents++;
-  if (!given->id.size) return MH_OK;
-  bool spelled;
-  struct mh_key key;
-  struct given_id entry = {.line = given->line, .time = given->time};
-  mh_importing_note_id(checked->importing, given->id, checked->importing->report->table_number, &spelled, &key);
-  return mh_sorter_add(ids, given->id, mh_slice(&entry, sizeof entry), err);
+  return status;
 }
 
 static mh_status read_all(mh_checked *checked, mh_sorter *ids, struct mh_error *err) {
@@ -97,6 +102,7 @@ static mh_status read_all(mh_checked *checked, mh_sorter *ids, struct mh_error *
     told = mh_source_bytes(importing->source);
     mh_importing_progress(importing);
   }
+  if (!status) status = mh_importing_check_all_fit(importing, err);
   return status ? status : mh_spool_rewind(checked->spool, err);
 }
 

@@ -29,6 +29,17 @@ static mh_status delete_entry(mh_kv_txn *txn, mh_space space, bool *found, struc
   return mh_kv_delete(txn, MH_SPACE_HIDDEN, mh_slice(key, sizeof key), found, err);
 }
 
+/* Its spaces are numbered one behind the other, from `documents` to before this one. */
+static mh_space end_of(const struct mh_hidden *hidden) { return hidden->indexes + (mh_space)hidden->index_count; }
+
+static mh_status delete_entries(const struct mh_hidden *hidden, mh_kv_txn *txn, struct mh_error *err) {
+  mh_status status = MH_OK;
+  bool found;
+  for (mh_space space = hidden->documents; !status && space < end_of(hidden); space++)
+    status = delete_entry(txn, space, &found, err);
+  return status;
+}
+
 /* All of them; free() the array. */
 static mh_status read_entries(mh_kv_txn *txn, struct entry **out, size_t *count, struct mh_error *err) {
   uint64_t room;
@@ -77,25 +88,25 @@ static mh_status enter(struct mh_hidden *hidden, bool keeps_number, struct mh_er
       for (hidden->number = MH_TABLE_NUMBER_FIRST; !is_free(catalogue, entries, count, hidden->number);)
         hidden->number++;
   }
-  const mh_space spaces[] = {hidden->documents, hidden->ids};
-  for (size_t i = 0; !status && i < 2; i++)
+  for (mh_space space = hidden->documents; !status && space < end_of(hidden); space++)
     status = put_entry(mh_commit_kv(commit),
-                       &(struct entry){spaces[i], lock_byte_of(hidden->documents), hidden->number}, err);
+                       &(struct entry){space, lock_byte_of(hidden->documents), hidden->number}, err);
   free(entries);
   if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
 }
 
-mh_status mh_hidden_open(mh_store *store, uint32_t number, bool keeps_number, struct mh_hidden *hidden,
-                         struct mh_error *err) {
+mh_status mh_hidden_open(mh_store *store, uint32_t number, bool keeps_number, size_t index_count,
+                         struct mh_hidden *hidden, struct mh_error *err) {
   mh_filelock *locks;
   mh_status status = mh_store_locks(store, &locks, err);
   if (status) return status;
-  *hidden = (struct mh_hidden){.store = store, .number = number};
-  status = mh_kv_spaces_create(mh_store_kv(store), 2, &hidden->documents, err);
+  *hidden = (struct mh_hidden){.store = store, .number = number, .index_count = index_count};
+  status = mh_kv_spaces_create(mh_store_kv(store), 2 + (uint32_t)index_count, &hidden->documents, err);
   if (status) return status;
   hidden->ids = hidden->documents + 1;
+  hidden->indexes = hidden->ids + 1;
   bool taken = false;
   status = mh_filelock_try(locks, lock_byte_of(hidden->documents), &taken, err);
   if (!status && !taken) status = mh_fail(err, MH_REFUSED, "the lock of this import is held by another process");
@@ -104,15 +115,11 @@ mh_status mh_hidden_open(mh_store *store, uint32_t number, bool keeps_number, st
   return status;
 }
 
-mh_status mh_hidden_name(const struct mh_hidden *hidden, mh_commit *commit, const char *name, double last_issued,
-                         struct mh_error *err) {
-  bool found;
-  mh_kv_txn *txn = mh_commit_kv(commit);
-  mh_status status = delete_entry(txn, hidden->documents, &found, err);
-  if (!status) status = delete_entry(txn, hidden->ids, &found, err);
+mh_status mh_hidden_name(const struct mh_hidden *hidden, mh_commit *commit, const char *name, bool foreign,
+                         double last_issued, struct mh_error *err) {
+  mh_status status = delete_entries(hidden, mh_commit_kv(commit), err);
   if (status) return status;
-  return mh_commit_add_table(commit, name, hidden->number, hidden->documents, hidden->ids, false, last_issued,
-                             err);
+  return mh_commit_add_table(commit, name, hidden->number, hidden->documents, hidden->ids, foreign, last_issued, err);
 }
 
 /* -- Removing ---------------------------------------------------------------------------------------------------- */
@@ -126,12 +133,10 @@ void mh_hidden_close(struct mh_hidden *hidden) {
 void mh_hidden_discard(struct mh_hidden *hidden) {
   struct mh_error ignored;
   mh_kv_txn *txn = NULL;
-  bool found;
   mh_status status = mh_kv_begin(mh_store_kv(hidden->store), &txn, &ignored);
-  if (!status) status = mh_kv_space_drop(txn, hidden->documents, &ignored);
-  if (!status) status = mh_kv_space_drop(txn, hidden->ids, &ignored);
-  if (!status) status = delete_entry(txn, hidden->documents, &found, &ignored);
-  if (!status) status = delete_entry(txn, hidden->ids, &found, &ignored);
+  for (mh_space space = hidden->documents; !status && space < end_of(hidden); space++)
+    status = mh_kv_space_drop(txn, space, &ignored);
+  if (!status) status = delete_entries(hidden, txn, &ignored);
   if (!status)
     mh_kv_commit(txn, &ignored);
   else

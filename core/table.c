@@ -91,8 +91,7 @@ mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id
   return MH_OK;
 }
 
-/* Whether the id spells the key, so that it needs no entry in the ids space. */
-static bool spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
+bool mh_id_spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
   uint32_t number;
   uint8_t internal[MH_KEY_BYTES];
   return mh_id_parse(id, &number, internal) && number == table->number && !memcmp(internal, key->bytes, MH_KEY_BYTES);
@@ -338,7 +337,8 @@ mh_status mh_table_insert_given(mh_txn *txn, const struct mh_table *table, const
   enum mh_write write = time_issued ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
   uint32_t before = mh_txn_savepoint(txn);
   mh_status status = insert(txn, table, write, key, id, time, fields, err);
-  if (!status && !spells_key(table, id, key)) status = mh_txn_put(txn, table->ids, write, id, mh_key_slice(key), err);
+  if (!status && !mh_id_spells_key(table, id, key))
+    status = mh_txn_put(txn, table->ids, write, id, mh_key_slice(key), err);
   if (status) mh_txn_rollback(txn, before);
   return status;
 }
@@ -381,7 +381,7 @@ mh_status mh_table_delete(mh_txn *txn, const struct mh_table *table, const struc
   mh_status status = mh_document_id(document, &id, err);
   if (status) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  if (!spells_key(table, id, &document->key))
+  if (!mh_id_spells_key(table, id, &document->key))
     status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, mh_slice(NULL, 0), err);
   if (!status)
     status = write_document(
