@@ -116,7 +116,7 @@ mh_status mh_import(mh_store *store, const struct mh_import_options *options, st
   struct timespec began, ended;
   clock_gettime(CLOCK_MONOTONIC, &began);
   *report = (struct mh_import_report){0};
-  const char *fault = mh_table_name_fault(mh_slice_text(options->table));
+  const char *fault = mh_identifier_fault(mh_slice_text(options->table));
   if (fault) return mh_fail(err, MH_INVALID, "'%.80s' cannot name a table: %s", options->table, fault);
   struct mh_import_options filled = *options;
   if (!filled.sort_memory_bytes) filled.sort_memory_bytes = 64 * 1024 * 1024;

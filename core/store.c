@@ -89,19 +89,6 @@ const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice 
   return nearest.best;
 }
 
-const char *mh_table_name_fault(struct mh_slice name) {
-  if (name.size == 0) return "it is empty";
-  if (name.size > MH_NAME_MAX) return "it is longer than 64 characters";
-  if (name.data[0] == '_') return "names that start with '_' are the system's";
-  for (size_t i = 0; i < name.size; i++) {
-    uint8_t c = name.data[i];
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (i == 0 && !letter) return "it must start with a letter";
-    if (!letter && c != '_' && !(c >= '0' && c <= '9')) return "it may hold only letters, digits and '_'";
-  }
-  return NULL;
-}
-
 /* ---- reading it ---- */
 
 static mh_status damaged(const char *what, struct mh_error *err) {
@@ -122,7 +109,7 @@ mh_status mh_commit_numbers_read(mh_kv_txn *txn, uint64_t *number, uint64_t *sta
 
 static mh_status take_table(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
                             struct mh_error *err) {
-  if (value.size != 13 || mh_table_name_fault(key)) return damaged("catalogue of tables", err);
+  if (value.size != 13 || mh_identifier_fault(key)) return damaged("catalogue of tables", err);
   struct mh_table *table = &catalogue->tables[catalogue->table_count++];
   *table = (struct mh_table){.number = mh_get_u32(value.data),
                              .documents = mh_get_u32(value.data + 4),
@@ -154,7 +141,7 @@ static mh_status take_index(mh_catalogue *catalogue, struct mh_slice key, struct
   struct mh_slice name, path, rest;
   if (key.size != 8 || value.size < 5) return damaged("catalogue of indexes", err);
   rest = mh_slice(value.data + 5, value.size - 5);
-  if (!take_text(&rest, &name) || mh_table_name_fault(name) || value.data[4] < MH_INDEX_ENABLED ||
+  if (!take_text(&rest, &name) || mh_identifier_fault(name) || value.data[4] < MH_INDEX_ENABLED ||
       value.data[4] > MH_INDEX_FILLED)
     return damaged("catalogue of indexes", err);
   struct mh_index *index = &catalogue->indexes[catalogue->index_count++];

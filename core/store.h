@@ -105,9 +105,6 @@ const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_
 /* The known table name most like `name`, for "did you mean"; NULL when none is near. */
 const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name);
 
-/* Whether `name` may name a table or index (Convex's identifiers; SPEC 2). NULL, or the reason. */
-const char *mh_table_name_fault(struct mh_slice name);
-
 typedef struct mh_store mh_store;
 
 /* As mh_kv_open; a store that was just made gets its records. */

@@ -427,24 +427,10 @@ mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found,
 
 /* -- System fields of documents that are given ------------------------------------------------------------------- */
 
-/* "got 42 (integer)": the value itself where it is short. */
 static mh_status fail_type(const struct mh_field *field, const char *expected, struct mh_error *err) {
-  static const struct {
-    enum mh_type type;
-    const char *name;
-  } names[] = {{MH_DOUBLE, "float"},   {MH_STRING, "string"},   {MH_OBJECT, "object"}, {MH_ARRAY, "array"},
-               {MH_BYTES, "bytes"},    {MH_BOOLEAN, "boolean"}, {MH_NULL, "null"},     {MH_INT64, "integer"}};
-  const char *name = "unknown";
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (names[i].type == field->type) name = names[i].name;
-  enum { SHOWN_MAX = 60 }; /* characters: a glance, not a dump */
-  struct mh_buffer text = {0};
-  mh_status status = mh_json_write_value(field, MH_JSON_LINES, &text, err);
-  if (!status && (field->type == MH_NULL || text.size > SHOWN_MAX))
-    mh_fail(err, MH_INVALID, "expected %s, got %s%s", expected, field->type == MH_NULL ? "" : "a long ", name);
-  else if (!status)
-    mh_fail(err, MH_INVALID, "expected %s, got %.*s (%s)", expected, (int)text.size, text.data, name);
-  mh_buffer_free(&text);
+  char actual[120];
+  mh_value_describe(field, actual, sizeof actual);
+  mh_fail(err, MH_INVALID, "expected %s, got %s", expected, actual);
   return mh_error_at(err, "/%.*s", (int)field->name.size, (const char *)field->name.data);
 }
 

@@ -110,7 +110,7 @@ const struct mh_table *mh_txn_table_of_number(const mh_txn *txn, uint32_t number
 
 mh_status mh_txn_make_table(mh_txn *txn, struct mh_slice name, uint32_t number, const struct mh_table **out,
                             struct mh_error *err) {
-  const char *fault = mh_table_name_fault(name);
+  const char *fault = mh_identifier_fault(name);
   if (fault)
     return mh_fail(err, MH_INVALID, "'%.*s' cannot name a table: %s", (int)(name.size < 80 ? name.size : 80),
                    (const char *)name.data, fault);

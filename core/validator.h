@@ -69,6 +69,9 @@ size_t mh_validator_explain(const mh_validator *validator, const struct mh_field
 size_t mh_validator_explain_document(const mh_validator *validator, struct mh_slice document,
                                      bool (*take)(void *self, const struct mh_breach *breach), void *self);
 
+/* What a value is, for a message: `42 (integer)`; "a long string" where it is not to be shown. */
+void mh_value_describe(const struct mh_field *value, char *out, size_t size);
+
 /* The first reason as an error: MH_INVALID, its path as place. */
 mh_status mh_validator_fail_document(const mh_validator *validator, struct mh_slice document, struct mh_error *err);
 

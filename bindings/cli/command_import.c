@@ -129,7 +129,7 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   struct mh_error err;
   enum mh_import_mode mode = MH_IMPORT_NEW;
   if (choose_mode(arguments->own, &mode, &err)) return mh_cli_misused(cli, &mh_command_import, &err);
-  const char *fault = mh_table_name_fault(mh_slice_text(table));
+  const char *fault = mh_identifier_fault(mh_slice_text(table));
   if (fault) {
     mh_fail(&err, MH_USAGE, "'%.80s' cannot be the name of a table: %s", table, fault);
     return mh_cli_misused(cli, &mh_command_import, &err);

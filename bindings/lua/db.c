@@ -71,7 +71,7 @@ static int shown(struct mh_slice text) { return (int)(text.size < SHOWN_MAX ? te
 static const struct mh_table *check_table(lua_State *L, struct mh_lua_db *db, const char *call, int index,
                                           struct mh_slice *name) {
   *name = mh_lua_text_argument(L, call, index, "table");
-  const char *fault = mh_table_name_fault(*name);
+  const char *fault = mh_identifier_fault(*name);
   if (fault) mh_lua_binding_fail(L, call, "\"%.*s\" cannot name a table: %s", shown(*name), name->data, fault);
   return mh_txn_table(db->txn, *name);
 }

@@ -49,7 +49,7 @@ static void take_table(lua_State *L, struct mh_lua_definition *definition) {
   push_option(L, "table", LUA_TSTRING, "table = \"users\"");
   struct mh_slice name;
   name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
-  const char *fault = mh_table_name_fault(name);
+  const char *fault = mh_identifier_fault(name);
   if (fault) mh_lua_binding_fail(L, call, "\"%.100s\" cannot name a table: %s", (const char *)name.data, fault);
   memcpy(definition->table, name.data, name.size);
   lua_pop(L, 1);

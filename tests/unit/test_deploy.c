@@ -28,10 +28,10 @@ static struct mh_buffer bson_of(struct fixture *f, const char *json) {
 
 typedef void hook(void *self, const struct mh_deploy_progress *progress);
 
-static mh_status deploy_with(struct fixture *f, const char *json, struct mh_deploy_report *report, hook *hook,
+static mh_status deploy_with(struct fixture *f, const char *json, struct mh_deploy_report *report, hook *told,
                              void *self) {
   struct mh_buffer schema = bson_of(f, json);
-  struct mh_deploy_options options = {.schema = mh_buffer_slice(&schema), .progress = hook, .self = self};
+  struct mh_deploy_options options = {.schema = mh_buffer_slice(&schema), .progress = told, .self = self};
   mh_status status = mh_deploy(f->store, &options, report, &f->err);
   mh_buffer_free(&schema);
   return status;
