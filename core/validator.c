@@ -1,5 +1,7 @@
 #include "validator_nodes.h"
 
+#include "bson_scan.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -42,24 +44,36 @@ bool mh_node_fits_key(const mh_validator *validator, uint32_t number, struct mh_
   return false;
 }
 
+/* Where the elements of a document or array begin and end; false where it is damaged. */
+MH_IN_PLACE bool elements_of(struct mh_slice raw, const uint8_t **at, const uint8_t **end) {
+  if (raw.size < 5 || mh_bson_int32(raw.data) != (int32_t)raw.size || raw.data[raw.size - 1]) return false;
+  *at = raw.data + 4;
+  *end = raw.data + raw.size - 1;
+  return true;
+}
+
 static bool fits_array(const mh_validator *validator, uint32_t element, struct mh_slice raw) {
-  struct mh_bson_reader reader;
+  const uint8_t *at, *end;
   struct mh_field field;
-  mh_bson_read(&reader, raw);
-  while (mh_bson_next(&reader, &field))
-    if (!mh_node_fits(validator, element, field.type, field.raw, false)) return false;
-  return !reader.damaged;
+  if (!elements_of(raw, &at, &end)) return false;
+  while (at < end) {
+    at = mh_bson_element(at, end, &field);
+    if (!at || !mh_node_fits(validator, element, field.type, field.raw, false)) return false;
+  }
+  return true;
 }
 
 static bool fits_record(const mh_validator *validator, const struct mh_validator_node *node, struct mh_slice raw) {
-  struct mh_bson_reader reader;
+  const uint8_t *at, *end;
   struct mh_field field;
-  mh_bson_read(&reader, raw);
-  while (mh_bson_next(&reader, &field))
-    if (!mh_node_fits_key(validator, node->record.keys, field.name) ||
+  if (!elements_of(raw, &at, &end)) return false;
+  while (at < end) {
+    at = mh_bson_element(at, end, &field);
+    if (!at || !mh_node_fits_key(validator, node->record.keys, field.name) ||
         !mh_node_fits(validator, node->record.values, field.type, field.raw, false))
       return false;
-  return !reader.damaged;
+  }
+  return true;
 }
 
 static bool is_system_name(struct mh_slice name) {
@@ -69,17 +83,22 @@ static bool is_system_name(struct mh_slice name) {
 
 static bool fits_object(const mh_validator *validator, const struct mh_validator_node *node, struct mh_slice raw,
                         bool is_document) {
-  struct mh_bson_reader reader;
+  const uint8_t *at, *end;
   struct mh_field field;
   uint32_t missing = node->object.required - (is_document ? node->object.required_system : 0);
-  mh_bson_read(&reader, raw);
-  while (mh_bson_next(&reader, &field)) {
+  if (!elements_of(raw, &at, &end)) return false;
+  while (at < end) {
+    at = mh_bson_element(at, end, &field);
+    if (!at) return false;
     if (is_document && is_system_name(field.name)) continue;
     const struct mh_node_field *known = mh_node_field(validator, node, field.name);
-    if (!known || !mh_node_fits(validator, known->node, field.type, field.raw, false)) return false;
+    if (!known) return false;
+    const struct mh_validator_node *inner = &validator->nodes[known->node];
+    if (!(inner->types >> field.type & 1)) return false;
+    if (!inner->whole_types && !mh_node_fits(validator, known->node, field.type, field.raw, false)) return false;
     missing -= !known->optional;
   }
-  return !missing && !reader.damaged;
+  return !missing;
 }
 
 static bool fits_one_of(const mh_validator *validator, const struct mh_validator_node *node, enum mh_type type,
@@ -360,6 +379,7 @@ static mh_status compile(struct compiling *compiling, const struct mh_field *def
     node->kind = kinds[i].kind;
     node->types = kinds[i].kind == MH_VALIDATES_ANY ? ALL_TYPES : kinds[i].types;
     node->definition = *definition;
+    node->whole_types = !kinds[i].compile;
     mh_status status = kinds[i].compile ? kinds[i].compile(compiling, definition, number) : MH_OK;
     compiling->depth--;
     return status;

@@ -27,6 +27,7 @@ struct mh_node_field {
 struct mh_validator_node {
   enum mh_validates kind;
   uint32_t types;             /* the BSON types that may fit: bits by number */
+  bool whole_types;           /* of these, every value fits */
   struct mh_field definition;
   union {
     struct mh_field literal;

@@ -56,7 +56,7 @@ static void expect_cursor(struct fixture *f, mh_txn *txn, const struct model *mo
   uint8_t bytes[16];
   OK(mh_cursor_open(txn, f->space, descending, &cursor, &f->err));
   if (seeks) OK(mh_cursor_seek(cursor, key_of(from, bytes), &f->err));
-  int first = seeks ? (int)from : descending ? KEYS - 1 : 0;
+  int first = seeks ? (int)from - descending : descending ? KEYS - 1 : 0;
   for (int i = first; descending ? i >= 0 : i < KEYS; i += descending ? -1 : 1) {
     if (!model->there[i]) continue;
     struct mh_slice key, value;
