@@ -196,8 +196,8 @@ static mh_status compile_id(struct compiling *compiling, const struct mh_field *
   if (!find(definition, "tableName", &table) || table.type != MH_STRING)
     return refuse(compiling, "v.id() takes the name of a table: v.id(\"users\")");
   node->id.name = mh_field_string(&table);
-  const struct mh_id_tables *tables = compiling->validator->tables;
-  for (size_t i = 0; tables && i < tables->count; i++)
+  const struct mh_id_tables *tables = &compiling->validator->tables;
+  for (size_t i = 0; i < tables->count; i++)
     if (mh_slice_equal(mh_slice_text(tables->tables[i].name), node->id.name)) node->id.table = &tables->tables[i];
   return MH_OK;
 }
@@ -337,7 +337,7 @@ static mh_status compile_object(struct compiling *compiling, const struct mh_fie
     required += !validator->fields[i].optional;
     required_system += !validator->fields[i].optional && validator->fields[i].is_system;
   }
-  qsort(&validator->fields[first], count, sizeof *validator->fields, compare_fields);
+  if (count) qsort(&validator->fields[first], count, sizeof *validator->fields, compare_fields);
   struct mh_validator_node *node = &validator->nodes[number];
   node->object.first = first;
   node->object.count = count;
@@ -404,7 +404,7 @@ mh_status mh_validator_compile(const struct mh_field *definition, const struct m
   struct compiling compiling = {.validator = validator, .err = err};
   struct mh_field copy;
   uint32_t root;
-  validator->tables = tables;
+  if (tables) validator->tables = *tables;
   mh_status status = copy_definition(definition, &validator->bson, &copy) ? MH_OK : mh_fail_nomem(err);
   if (!status) status = compile_inner(&compiling, &copy, &root);
   if (status)

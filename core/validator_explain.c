@@ -188,9 +188,9 @@ static bool describe_id(const mh_validator *validator, struct mh_slice text, cha
   uint8_t internal[MH_KEY_BYTES];
   if (!mh_id_parse(text, &number, internal)) return false;
   snprintf(out, size, "an id of a table that is not there");
-  for (size_t i = 0; validator->tables && i < validator->tables->count; i++)
-    if (validator->tables->tables[i].number == number)
-      snprintf(out, size, "an id of %s", validator->tables->tables[i].name);
+  for (size_t i = 0; i < validator->tables.count; i++)
+    if (validator->tables.tables[i].number == number)
+      snprintf(out, size, "an id of %s", validator->tables.tables[i].name);
   return true;
 }
 

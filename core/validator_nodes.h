@@ -52,7 +52,7 @@ struct mh_validator_node {
 
 struct mh_validator {
   struct mh_buffer bson; /* the definition: {"": ...} */
-  const struct mh_id_tables *tables;
+  struct mh_id_tables tables; /* a copy: what it points to outlives the validator */
   struct mh_validator_node *nodes;
   struct mh_node_field *fields;
   uint32_t *members, *slots;
