@@ -181,6 +181,7 @@ static int db_insert(lua_State *L) {
   size_t id_size = 0;
   const struct mh_table *table = check_table(L, db, call, 2, &name);
   db->bson.size = 0;
+  mh_lua_encoder_expect(db->encoder, table ? table->validator : NULL);
   lua_settop(L, 3);
   if (mh_lua_encode_document(db->encoder, L, 3, MH_LUA_INSERT, mh_slice(NULL, 0), &db->bson, &err))
     return mh_lua_binding_raise(L, call, &err);
@@ -201,6 +202,7 @@ static int db_patch(lua_State *L) {
   struct mh_error err;
   bool by_table = is_by_table(L, 1), changed;
   find_existing(L, db, call, by_table, &target);
+  mh_lua_encoder_expect(db->encoder, target.table->validator);
   lua_settop(L, by_table ? 4 : 3);
   if (mh_lua_encode_patch(db->encoder, L, -1, target.document.bson, &patch, &err))
     return mh_lua_binding_raise(L, call, &err);
@@ -220,6 +222,7 @@ static int db_replace(lua_State *L) {
   bool by_table = is_by_table(L, 1), changed;
   find_existing(L, db, call, by_table, &target);
   db->bson.size = 0;
+  mh_lua_encoder_expect(db->encoder, target.table->validator);
   lua_settop(L, by_table ? 4 : 3);
   if (mh_lua_encode_document(db->encoder, L, -1, MH_LUA_REPLACE, target.document.bson, &db->bson, &err))
     return mh_lua_binding_raise(L, call, &err);

@@ -61,6 +61,7 @@ static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
   if (!is_doc) check_fields(L, evaluation);
   mh_status status = mh_lua_db_read_subject(db, &now, &found, &err);
   if (!status && !found) now.bson = mh_slice(NULL, 0);
+  mh_lua_encoder_expect(db->encoder, db->subject.table->validator);
   if (!status && is_doc)
     status = mh_lua_document_changes(db->encoder, L, RESULT, db->subject.given, &patch, &err);
   else if (!status)

@@ -7,7 +7,7 @@
 #ifndef MH_LUA_VALUE_H
 #define MH_LUA_VALUE_H
 
-#include "../../core/bson.h"
+#include "../../core/validator.h"
 #include "mark.h"
 
 /* [-0,+1,me] The value of a field, nested ones wholly. Raises "damaged document" where the bytes are not one. */
@@ -19,6 +19,9 @@ void mh_lua_push_plain(lua_State *L, struct mh_slice document);
 typedef struct mh_lua_encoder mh_lua_encoder;
 mh_lua_encoder *mh_lua_encoder_new(void); /* NULL when memory is gone */
 void mh_lua_encoder_free(mh_lua_encoder *encoder);
+/* What the values encoded from here on are to fit, documents or single values: an empty table without a mark becomes
+ * what it admits there. NULL, as at first: nothing is known. It must last until another is set. */
+void mh_lua_encoder_expect(mh_lua_encoder *encoder, const mh_validator *validator);
 
 /* What is done with `_id` and `_creationTime` of the table. */
 enum mh_lua_purpose {
@@ -30,8 +33,8 @@ enum mh_lua_purpose {
 
 /* All of these are [-0,+0,m] and return MH_INVALID with the JSON-pointer path of the fault as place, MH_DAMAGED where a
  * part copied from a stored document is none, or MH_NOMEM. They report every fault so and raise only where Lua itself
- * has no memory. `stored` is what is stored now at the same place, for order and the kind of empty tables; it may be
- * empty. */
+ * has no memory. `stored` is what is stored now at the same place, for order and the kind of empty tables where no
+ * validator tells it; it may be empty. */
 
 /* Appends the table as a document; `out` is as before after an error. */
 mh_status mh_lua_encode_document(mh_lua_encoder *encoder, lua_State *L, int index, enum mh_lua_purpose purpose,

@@ -16,6 +16,8 @@ void mh_lua_encoder_free(mh_lua_encoder *encoder) {
   free(encoder);
 }
 
+void mh_lua_encoder_expect(mh_lua_encoder *encoder, const mh_validator *validator) { encoder->validator = validator; }
+
 mh_status mh_lua_encode_begin(mh_lua_encoder *encoder, lua_State *L, int index, struct mh_buffer *out,
                               struct mh_error *err) {
   encoder->marks = mh_lua_marks(L);
@@ -101,13 +103,22 @@ static mh_status check_stored(mh_lua_encoder *encoder, const struct mh_field *fi
 static mh_status put_value(mh_lua_encoder *encoder, lua_State *L, struct mh_slice name, const struct mh_field *stored,
                            struct mh_error *err);
 
-/* Whether the table on top is an array; an empty one without a mark is what was stored there, else an object. */
-static bool is_array(lua_State *L, const struct mh_field *stored) {
+/* What an empty table at this place is: what the validator admits there, else what was stored, else an object. */
+static bool is_empty_array(const mh_lua_encoder *encoder, const struct mh_field *stored) {
+  struct mh_slice path[MH_DEPTH_MAX];
+  for (unsigned i = 0; encoder->validator && i < encoder->depth; i++) path[i] = encoder->steps[i].name;
+  unsigned admitted = encoder->validator ? mh_validator_admits(encoder->validator, path, encoder->depth) : 0;
+  if (admitted == MH_ADMITS_ARRAY || admitted == MH_ADMITS_OBJECT) return admitted == MH_ADMITS_ARRAY;
+  return stored && stored->type == MH_ARRAY;
+}
+
+/* Whether the table on top is an array. */
+static bool is_array(const mh_lua_encoder *encoder, lua_State *L, const struct mh_field *stored) {
   enum mh_lua_kind kind = mh_lua_kind(L, -1);
   if (kind != MH_LUA_UNMARKED) return kind == MH_LUA_ARRAY;
   if (mh_lua_document_at(L, -1)) return false;
   lua_pushnil(L);
-  if (!lua_next(L, -2)) return stored && stored->type == MH_ARRAY;
+  if (!lua_next(L, -2)) return is_empty_array(encoder, stored);
   bool counted = lua_type(L, -2) == LUA_TNUMBER;
   lua_pop(L, 2);
   return counted;
@@ -214,7 +225,7 @@ static mh_status put_object(mh_lua_encoder *encoder, lua_State *L, struct mh_sli
 
 static mh_status put_table(mh_lua_encoder *encoder, lua_State *L, struct mh_slice name, const struct mh_field *stored,
                            struct mh_error *err) {
-  enum mh_type type = is_array(L, stored) ? MH_ARRAY : MH_OBJECT;
+  enum mh_type type = is_array(encoder, L, stored) ? MH_ARRAY : MH_OBJECT;
   struct mh_slice inner = stored && stored->type == type ? stored->raw : mh_slice(NULL, 0);
   mh_status status = enter(encoder, L, -1, err);
   if (status) return status;

@@ -20,6 +20,7 @@ struct mh_lua_step {
 
 struct mh_lua_encoder {
   const struct mh_lua_marks *marks;
+  const mh_validator *validator; /* of what is encoded; NULL: none */
   struct mh_buffer *out;
   size_t start;              /* of what is being encoded, in `out` */
   unsigned depth;            /* steps taken: at the table that is the document, 0 */
