@@ -1,5 +1,5 @@
 /* evaluator: the fields of mh_lua, for the files of this directory that make it up: state, limits, control,
- * sandbox, script, require, lib_*. */
+ * sandbox, script, require, schema_*, lib_*. */
 #ifndef MH_LUA_EVALUATOR_H
 #define MH_LUA_EVALUATOR_H
 
@@ -66,7 +66,7 @@ struct mh_lua {
   struct mh_lua_marks *marks;
   mh_lua_encoder *encoder;
   struct mh_buffer text; /* a stack of texts being made: whoever appends cuts it back; emptied by the outermost call */
-  struct mh_buffer bson; /* one value on its way to or from JSON */
+  struct mh_buffer bson; /* one value on its way to or from JSON, or a schema being made */
 
   bool sticks;            /* `sticky` is the outcome of the call, whatever the script does */
   struct mh_error sticky; /* the first that stuck */

@@ -7,6 +7,7 @@
 #include "../../core/utf8.h"
 #include "document.h"
 #include "evaluator.h"
+#include "lib_text.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static void put_quoted(struct shower *shower, struct mh_slice text) {
   if (text.size > STRING_BYTES_SHOWN) check(shower->L, mh_buffer_format(shower->out, "... (%zu bytes)", text.size));
 }
 
-static bool is_name(struct mh_slice key) {
+bool mh_lua_is_name(struct mh_slice key) {
   static const char *const reserved[] = {"and", "break", "do", "else", "elseif", "end", "false", "for", "function",
                                          "goto", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then",
                                          "true", "until", "while"};
@@ -151,7 +152,7 @@ static lua_Integer push_keys(lua_State *L, int index) {
 static void show_key(struct shower *shower, int index, lua_Integer position) {
   lua_State *L = shower->L;
   if (lua_isinteger(L, index) && lua_tointeger(L, index) == position) return;
-  if (lua_type(L, index) == LUA_TSTRING && is_name(string_at(L, index))) {
+  if (lua_type(L, index) == LUA_TSTRING && mh_lua_is_name(string_at(L, index))) {
     put(shower, string_at(L, index).data, string_at(L, index).size);
   } else {
     put_text(shower, "[");

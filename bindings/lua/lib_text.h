@@ -1,4 +1,4 @@
-/* lib_text: what the text functions of scripts share. */
+/* lib_text: what functions that read and write text share. */
 #ifndef MH_LUA_LIB_TEXT_H
 #define MH_LUA_LIB_TEXT_H
 
@@ -14,5 +14,8 @@ uint32_t mh_lua_code_point(const uint8_t *at, unsigned *length);
 /* str.lower(s), str.upper(s) [-0,+1,me] */
 int mh_lua_str_lower(lua_State *L);
 int mh_lua_str_upper(lua_State *L);
+
+/* Whether Lua takes it as a name: `key = value`, else `["key"] = value`. */
+bool mh_lua_is_name(struct mh_slice key);
 
 #endif

@@ -3,6 +3,7 @@
 #include "binding.h"
 #include "definition.h"
 #include "evaluation.h"
+#include "schema.h"
 #include "script.h"
 #include "../../core/scheduler.h"
 
@@ -169,7 +170,8 @@ static mh_status open_state(mh_script *script, struct mh_error *err) {
   lua_pushcfunction(L, open_evaluation);
   lua_pushlightuserdata(L, evaluation);
   status = mh_lua_call(script->lua, 1, 0, err);
-  return status ? status : mh_lua_open(script->lua, mh_lua_definition_open, err);
+  if (!status) status = mh_lua_open(script->lua, mh_lua_definition_open, err);
+  return status ? status : mh_lua_open(script->lua, mh_lua_schema_open, err);
 }
 
 /* Splits "scripts/x.lua:export". */
