@@ -286,17 +286,21 @@ static void write_child(struct writer *writer, const struct mh_fix_place *parent
   write_place(writer, &scene, outer);
 }
 
+/* Those of rank 0, the last of the list first. */
+static void write_telling(struct writer *writer, const struct mh_fix_place *place, const struct mh_fix_place *child,
+                          const char *expression, const char **open) {
+  if (!child) return;
+  write_telling(writer, place, child->next, expression, open);
+  if (rank(&writer->fix, place, child) == 0) write_child(writer, place, child, expression, open);
+}
+
 static void write_fields(struct writer *writer, const struct mh_fix_place *place, const char *expression) {
   const char *open = "";
-  const struct mh_fix_place *children[2 * MH_BREACH_GROUPS_MAX];
-  size_t count = 0;
-  for (const struct mh_fix_place *child = place->children; child; child = child->next)
-    if (child->step.data && count < sizeof children / sizeof *children) children[count++] = child;
-  for (size_t i = count; i > 0; i--)
-    if (rank(&writer->fix, place, children[i - 1]) == 0) write_child(writer, place, children[i - 1], expression, &open);
+  write_telling(writer, place, place->children, expression, &open);
   for (unsigned later = 1; later <= 2; later++)
-    for (size_t i = 0; i < count; i++)
-      if (rank(&writer->fix, place, children[i]) == later) write_child(writer, place, children[i], expression, &open);
+    for (const struct mh_fix_place *child = place->children; child; child = child->next)
+      if (child->step.data && rank(&writer->fix, place, child) == later)
+        write_child(writer, place, child, expression, &open);
   if (*open) leave(writer);
 }
 

@@ -157,7 +157,6 @@ static bool is_expected(const struct way *way, struct mh_slice definition) {
 static bool leads(const struct way *way, unsigned from, struct mh_slice definition) {
   enum mh_fix_kind kind = mh_fix_kind(definition);
   bool last = from + 1 == way->steps.count, optional;
-  struct mh_slice name = way->steps.names[from];
   if (from == way->steps.count && (is_expected(way, definition) || way->match == IS_IT))
     return is_expected(way, definition);
   if (kind == MH_FIX_UNION) {
@@ -169,6 +168,7 @@ static bool leads(const struct way *way, unsigned from, struct mh_slice definiti
     return false;
   }
   if (from == way->steps.count) return false;
+  struct mh_slice name = way->steps.names[from];
   if (!name.data) {
     if (kind == MH_FIX_ARRAY) return leads(way, from + 1, mh_fix_element(definition));
     if (kind != MH_FIX_RECORD) return false;

@@ -1,8 +1,10 @@
 #include "fix_value.h"
 
-#include <ctype.h>
+#include "lib_text.h"
+
 #include <math.h>
-#include <stdio.h>
+
+enum { VARIABLE_BYTES_MAX = 40 };
 
 /* ---- helpers ---- */
 
@@ -49,35 +51,19 @@ void mh_fix_write_helpers(unsigned helpers, struct mh_buffer *out, bool *ok) {
 
 /* ---- names ---- */
 
-static bool is_word(struct mh_slice name) {
-  if (!name.size || isdigit(name.data[0])) return false;
-  for (size_t i = 0; i < name.size; i++)
-    if (name.data[i] >= 0x80 || (!isalnum(name.data[i]) && name.data[i] != '_')) return false;
-  return true;
-}
-
-static bool is_in(const char *const *words, struct mh_slice name) {
-  for (; *words; words++)
-    if (mh_slice_equal(name, mh_slice_text(*words))) return true;
-  return false;
-}
-
-static const char *const keywords[] = {"and", "break", "do", "else", "elseif", "end", "false", "for", "function",
-                                       "goto", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then",
-                                       "true", "until", "while", NULL};
-static const char *const used[] = {"array", "bytes", "ctx", "error", "integer", "ipairs", "is_array", "is_bytes",
-                                   "is_object", "json", "key", "math", "migrations", "next", "null", "object", "one_of",
-                                   "pairs", "str", "tonumber", "tostring", "type", "utf8", NULL};
+static const char *const used[] = {"_ENV", "array", "bytes", "ctx", "error", "integer", "ipairs", "is_array",
+                                   "is_bytes", "is_object", "json", "key", "math", "migrations", "next", "null",
+                                   "object", "one_of", "pairs", "str", "tonumber", "tostring", "type", "utf8", NULL};
 
 const char *mh_fix_index(struct mh_fix *fix, struct mh_slice name) {
-  if (is_word(name) && !is_in(keywords, name))
-    return mh_fix_format(fix, ".%.*s", (int)name.size, (const char *)name.data);
+  if (mh_lua_is_name(name)) return mh_fix_format(fix, ".%.*s", (int)name.size, (const char *)name.data);
   return mh_fix_format(fix, "[%s]", mh_fix_quoted(fix, name));
 }
 
 const char *mh_fix_variable(struct mh_fix *fix, struct mh_slice name, const char *plain) {
-  if (!is_word(name) || name.size > 40) return plain;
-  bool taken = is_in(keywords, name) || is_in(used, name);
+  if (!mh_lua_is_name(name) || name.size > VARIABLE_BYTES_MAX) return plain;
+  bool taken = false;
+  for (const char *const *word = used; *word && !taken; word++) taken = mh_slice_equal(name, mh_slice_text(*word));
   return mh_fix_format(fix, "%.*s%s", (int)name.size, (const char *)name.data, taken ? "_" : "");
 }
 

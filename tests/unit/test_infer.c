@@ -187,6 +187,7 @@ static void test_records(void **state) {
   check_values("{'2024-01-01': {'n': 1}}; {'2024-01-02': {'n': null, 'm': 1}}",
                "f: record(string, {n: number | null, m?: number})");
   check_values("{'_': 1}", "f: record(string, number)"); /* no identifier */
+  check_values("{'a-b': 1}; {'c-d': 9007199254740993}", "f: record(string, int64)");
   check_values("[{'a-b': 1}, {'c': 2}]", "f: [record(string, number)]");
 
   size_t used = 0; /* twelve names, one in each object */

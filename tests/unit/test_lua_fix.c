@@ -307,8 +307,8 @@ static void test_literals(void **state) {
         "{'role': null}\n",
         "{'role':'user'}\n{'role':'Admin'}\n{'role':'Admin'}\n{'role':'user'}\n{'role':'user'}\n"
         "{'role':'user'}\n");
-  check(f, "{n: 1 | 2 | 'many'}", "{'n': '2'}\n{'n': 3}\n{'n': 2.0}\n{'n': 'Many'}\n{'n': true}\n",
-        "{'n':2}\n{'n':1}\n{'n':2.0}\n{'n':'many'}\n{'n':1}\n");
+  check(f, "{n: 1 | 2 | 'many'}", "{'n': '2'}\n{'n': 3}\n{'n': 2.0}\n{'n': 'Many'}\n{'n': true}\n{'n': 3.5}\n",
+        "{'n':2}\n{'n':1}\n{'n':2.0}\n{'n':'many'}\n{'n':1}\n{'n':1}\n");
   check(f, "{n: 'auto' | number}", "{'n': 'AUTO'}\n{'n': '5'}\n{'n': 'x'}\n{'n': 'auto'}\n{'n': 7}\n",
         "{'n':'auto'}\n{'n':5}\n{'n':'auto'}\n{'n':'auto'}\n{'n':7}\n");
 }
@@ -356,23 +356,94 @@ static void test_unions(void **state) {
   check(f, "{a: number, b: string} | {c: number, b: number}", /* told apart by what only one of them has */
         "{'a': 1, 'b': 2}\n{'c': 1, 'b': '3'}\n{'a': 1, 'b': 'x', 'd': 1}\n",
         "{'a':1,'b':'2'}\n{'c':1,'b':3}\n{'a':1,'b':'x'}\n");
+  check(f, "{a: number, b: string, c: number} | {b: number}", "{'a': 1, 'b': 2, 'c': 3}\n{'b': '3'}\n{'b': 4}\n",
+        "{'a':1,'b':'2','c':3}\n{'b':3}\n{'b':4}\n");
+  check(f, "{kind: 'a', f: number | string} | {kind: 'b', f: string}", "{'kind': 'b', 'f': 5}\n{'kind': 'a', 'f': 5}\n",
+        "{'kind':'b','f':'5'}\n{'kind':'a','f':5}\n");
+  define(f, "{kind: 'a', f: number | string} | {kind: 'b', f: string}");
+  import_lines(f, "{'kind': 'b', 'f': 5}\n");
+  write_fix(f);
+  assert_null(strstr((const char *)f->script.data, "not mended here"));
   check(f, "{a: [number] | {b: number}}", "{'a': {}}\n{'a': []}\n{'a': ['1']}\n{'a': {'b': 1, 'c': 2}}\n",
         "{'a':{'b':0}}\n{'a':[]}\n{'a':[1]}\n{'a':{'b':1}}\n");
 }
 
 /* Where nothing tells them apart, nothing is touched. */
-static void test_by_hand(void **state) {
-  struct fixture *f = *state;
-  define(f, "{a: number, b?: string} | {a: number, c?: string}");
-  import_lines(f, "{'a': 1, 'b': 'kept'}\n{'a': 1, 'c': 'kept'}\n{'a': 2, 'b': 5, 'c': 7}\n");
+static void check_by_hand(struct fixture *f, const char *definition, const char *fitting, const char *other) {
+  struct mh_buffer documents = {0}, text = {0};
+  mh_buffer_format(&documents, "%s%s", fitting, other);
+  mh_buffer_append(&documents, "", 1);
+  define(f, definition);
+  import_lines(f, (char *)documents.data);
   assert_int_equal(write_fix(f), 1);
   check_script(f, "not mended here: nothing tells the documents that it is about from those that fit");
   OK(run(f, (const char *)f->script.data));
-  struct mh_buffer text = {0};
   each(f, show, &text);
-  mh_buffer_append(&text, "", 1);
-  assert_non_null(strstr((char *)text.data, quoted("{'a':1,'b':'kept'}\n{'a':1,'c':'kept'}\n")));
+  assert_memory_equal(text.data, quoted(fitting), strlen(fitting));
+  mh_buffer_free(&documents);
   mh_buffer_free(&text);
+}
+
+static void test_by_hand(void **state) {
+  struct fixture *f = *state;
+  check_by_hand(f, "{a: number, b?: string} | {a: number, c?: string}", "{'a':1,'b':'kept'}\n{'a':1,'c':'kept'}\n",
+                "{'a':2,'b':5,'c':7}\n");
+  check_by_hand(f, "{a: string, b: string, c: number} | {a: number, b: number, c: number}",
+                "{'a':'x','b':'y','c':1}\n{'a':1,'b':2,'c':3}\n", "{'a':'x','b':5,'c':1}\n");
+}
+
+/* {a: [[...string...]]} and {'a':[[...1...]]} */
+static void nest(char *text, unsigned depth, const char *field, const char *inside) {
+  text += sprintf(text, "{%s: ", field);
+  for (unsigned i = 0; i < depth; i++) *text++ = '[';
+  text += sprintf(text, "%s", inside);
+  for (unsigned i = 0; i < depth; i++) *text++ = ']';
+  strcpy(text, "}");
+}
+
+static void test_depth(void **state) {
+  struct fixture *f = *state;
+  char definition[200], document[200];
+  nest(definition, 19, "a", "string");
+  nest(document, 19, "'a'", "1");
+  define(f, definition);
+  import_lines(f, document);
+  assert_int_equal(mend(f), 1);
+  nest(definition, 20, "a", "string");
+  nest(document, 20, "'a'", "1");
+  define(f, definition);
+  import_lines(f, document);
+  assert_int_equal(write_fix(f), 1);
+  check_script(f, "not mended here: it is too deep");
+  OK(run(f, (const char *)f->script.data));
+}
+
+/* More reasons than are kept: those that are mended, then the others. */
+static void test_many(void **state) {
+  struct fixture *f = *state;
+  struct mh_buffer document = {0};
+  for (unsigned i = 0; i < MH_BREACH_GROUPS_MAX + 50; i++)
+    mh_buffer_format(&document, "%s'x%u': 1", i ? ", " : "{", i);
+  mh_buffer_append(&document, "}", 2);
+  define(f, "{}");
+  import_lines(f, (char *)document.data);
+  assert_int_equal(mend(f), 2);
+  expect_documents(f, "{}\n");
+  import_lines(f, (char *)document.data);
+  write_fix(f);
+  check_script(f, "for reasons too many to list: deploy again after this");
+  mh_buffer_free(&document);
+}
+
+/* Fields named as what a script uses. */
+static void test_names(void **state) {
+  struct fixture *f = *state;
+  check(f, "{_ENV: {type: {x: number}}, ctx: {key: [{pairs: string}]}, is_array: {null: {a: [string]}}, "
+           "user: {b: string}}",
+        "{'_ENV': {'type': {'x': '1'}}, 'ctx': {'key': [{'pairs': 2}, {}]}, 'is_array': {'null': {'a': [3]}}, "
+        "'user': {'b': 4}}\n",
+        "{'_ENV':{'type':{'x':1}},'ctx':{'key':[{'pairs':'2'},{'pairs':''}]},'is_array':{'null':{'a':['3']}},"
+        "'user':{'b':'4'}}\n");
 }
 
 /* ---- what it looks like ---- */
@@ -646,6 +717,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
       cmocka_unit_test_setup_teardown(test_unions, setup, teardown),
       cmocka_unit_test_setup_teardown(test_by_hand, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_many, setup, teardown),
       cmocka_unit_test_setup_teardown(test_text, setup, teardown),
       cmocka_unit_test_setup_teardown(test_random, setup, teardown),
       cmocka_unit_test_setup_teardown(test_random_ids, setup, teardown),
