@@ -100,6 +100,8 @@ struct scene {
   const char *expression; /* user.role, tags[key] */
   struct mh_fix_types types;
   bool blurred; /* of several objects, those it is about cannot be told from the others */
+  const char *latest; /* the line written last; NULL before the first */
+  size_t latest_start, latest_end; /* in the body */
 };
 
 /* error("/authorId: missing, expected an id of users; ...") */
@@ -109,16 +111,23 @@ static const char *unknown(struct mh_fix *fix, const struct mh_breach_group *gro
   return mh_fix_format(fix, "error(%s)", mh_fix_quoted(fix, mh_slice_text(text)));
 }
 
-/* `if test then expression = put end`, where `put` may be a call of error(). */
-static void mend(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group,
+/* `if test then expression = put end`, where `put` may be a call of error(). Reasons that need the same line, one after
+ * the other, stand above it together. */
+static void mend(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
                  const char *test, const char *put) {
   bool raises = strncmp(put, "error(", 6) == 0;
+  const char *target = raises ? "" : mh_fix_format(&writer->fix, "%s = ", scene->expression);
+  const char *code = mh_fix_format(&writer->fix, "if %s then %s%s end", test, target, put);
+  bool again = scene->latest && strcmp(scene->latest, code) == 0 && scene->latest_end == writer->body.size;
+  if (again) writer->body.size = scene->latest_start;
   comment(writer, group);
-  if (raises) line(writer, "if %s then %s end", test, put);
-  else line(writer, "if %s then %s = %s end", test, scene->expression, put);
+  scene->latest = code;
+  scene->latest_start = writer->body.size;
+  line(writer, "%s", code);
+  scene->latest_end = writer->body.size;
 }
 
-static void write_missing(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group,
+static void write_missing(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
                           const struct mh_fix_value *value) {
   const char *put = mh_fix_default(value, &scene->types);
   if (scene->blurred && !mh_fix_all_require(&scene->parent->types, scene->place->step)) {
@@ -128,7 +137,7 @@ static void write_missing(struct writer *writer, const struct scene *scene, cons
   mend(writer, scene, group, mh_fix_format(&writer->fix, "%s == nil", scene->expression), put ? put : value->unknown);
 }
 
-static void write_type(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group,
+static void write_type(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
                        const struct mh_fix_value *value) {
   enum mh_type type = group->first.actual;
   const char *plain = scene->place->optional ? "nil" : mh_fix_default(value, &scene->types);
@@ -158,7 +167,7 @@ static const char *no_id(struct mh_fix *fix, const struct mh_fix_types *types, c
   return text;
 }
 
-static void write_id(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group,
+static void write_id(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
                      const struct mh_fix_value *value) {
   struct mh_fix *fix = &writer->fix;
   if (mh_fix_accepts(&scene->types, MH_STRING)) {
@@ -172,7 +181,7 @@ static void write_id(struct writer *writer, const struct scene *scene, const str
 }
 
 /* Keys are strings in every document: only ids can be expected of them. */
-static void write_key(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group,
+static void write_key(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
                       const struct mh_fix_value *value) {
   struct mh_fix_types keys = {0};
   for (size_t i = 0; i < scene->parent->types.count; i++)
@@ -184,7 +193,7 @@ static void write_key(struct writer *writer, const struct scene *scene, const st
   else by_hand(writer, group, "nothing is known of the keys that are meant");
 }
 
-static void write_breach(struct writer *writer, const struct scene *scene, const struct mh_breach_group *group) {
+static void write_breach(struct writer *writer, struct scene *scene, const struct mh_breach_group *group) {
   struct mh_fix_value value = {&writer->fix, &writer->helpers, unknown(&writer->fix, group)};
   switch (group->first.kind) {
   case MH_BREACH_MISSING: write_missing(writer, scene, group, &value); break;
@@ -209,7 +218,7 @@ static void write_children(struct writer *writer, const struct mh_fix_place *pla
                            bool elements);
 
 /* Whether the value is a table with such places inside: in documents that are not meant it may be another one. */
-static const char *inside_test(const struct mh_fix_value *value, const struct scene *scene, bool elements) {
+static const char *inside_test(const struct mh_fix_value *value, struct scene *scene, bool elements) {
   unsigned kinds = mh_fix_kinds(&scene->place->types);
   if (elements && kinds & MH_FIX_ARRAY && kinds & MH_FIX_RECORD)
     return mh_fix_format(value->fix, "type(%s) == \"table\"", scene->expression);
@@ -217,7 +226,7 @@ static const char *inside_test(const struct mh_fix_value *value, const struct sc
 }
 
 /* The places inside of one: fields, and elements or entries. */
-static void write_inside(struct writer *writer, const struct scene *scene, const char *outer) {
+static void write_inside(struct writer *writer, struct scene *scene, const char *outer) {
   struct mh_fix *fix = &writer->fix;
   const struct mh_fix_place *place = scene->place;
   struct mh_fix_value value = {fix, &writer->helpers, ""};
@@ -254,7 +263,11 @@ static const char *set_scene(struct writer *writer, const struct mh_fix_place *p
   struct mh_fix *fix = &writer->fix;
   const char *test = mh_fix_member_test(fix, parent, place, outer);
   const char *index = place->step.data ? mh_fix_index(fix, place->step) : "[key]";
-  *scene = (struct scene){parent, place, mh_fix_format(fix, "%s%s", outer, index), place->types, false};
+  *scene = (struct scene){.parent = parent,
+                          .place = place,
+                          .expression = mh_fix_format(fix, "%s%s", outer, index),
+                          .types = place->types,
+                          .blurred = !test};
   bool widens = !test || rank(fix, parent, place) == 0;
   if (widens) { /* not to touch what another of the objects may have here */
     scene->types = (struct mh_fix_types){0};
@@ -262,12 +275,11 @@ static const char *set_scene(struct writer *writer, const struct mh_fix_place *p
     if (place->members != mh_fix_all_members(&parent->types))
       mh_fix_widen(fix, &parent->types, place->step, &scene->types);
   }
-  scene->blurred = !test;
   bool for_all = rank(fix, parent, place) == 0 && is_first_of_step(parent, place);
   return test && !for_all ? test : "";
 }
 
-static void write_place(struct writer *writer, const struct scene *scene, const char *outer) {
+static void write_place(struct writer *writer, struct scene *scene, const char *outer) {
   for (const struct mh_fix_breach *breach = scene->place->breaches; breach; breach = breach->next)
     write_breach(writer, scene, breach->group);
   if (scene->place->children) write_inside(writer, scene, outer);
