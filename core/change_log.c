@@ -115,6 +115,22 @@ mh_status mh_log_first_after(mh_kv_txn *txn, mh_space log, const struct mh_range
   return status;
 }
 
+mh_status mh_log_recount(mh_kv_txn *txn, mh_space log, struct mh_log_counts *counts, uint64_t *newest,
+                         struct mh_error *err) {
+  const struct mh_range all = {.from_start = true, .to_end = true};
+  struct walk walk;
+  *counts = (struct mh_log_counts){0};
+  *newest = 0;
+  mh_status status = walk_first(&walk, txn, log, &all, err);
+  for (; !status && walk.found; status = walk_next(&walk, err)) {
+    counts->inserted += walk.kind == MH_LOG_INSERTED;
+    counts->rewritten += walk.kind == MH_LOG_REWRITTEN;
+    if (walk.number > *newest) *newest = walk.number;
+  }
+  mh_kv_cursor_close(walk.cursor);
+  return status;
+}
+
 /* ---- writing ---- */
 
 void mh_log_deltas_free(struct mh_log_deltas *deltas) {

@@ -35,6 +35,9 @@ struct mh_range {
 /* ---- reading, in any transaction ---- */
 
 mh_status mh_log_counts_read(mh_kv_txn *txn, mh_space log, struct mh_log_counts *counts, struct mh_error *err);
+/* The same from the entries themselves, all of which are looked at; *newest: the last commit that is in one. */
+mh_status mh_log_recount(mh_kv_txn *txn, mh_space log, struct mh_log_counts *counts, uint64_t *newest,
+                         struct mh_error *err);
 /* number 0 and MH_LOG_NONE when there is no entry. */
 mh_status mh_log_entry_read(mh_kv_txn *txn, mh_space log, struct mh_slice key, uint64_t *number,
                             enum mh_log_kind *kind, struct mh_error *err);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 enum { ATTEMPTS = 5 }; /* beginnings of one deploy: each was in vain because tables came or went meanwhile */
-static const uint64_t DEPLOY_LOCK_BYTE = UINT64_C(1) << 40; /* of the file of locks: one deploy at a time */
 static const double LOCK_BUDGET_MS = 5;
 static const size_t SORT_MEMORY_BYTES = 64 * 1024 * 1024;
 static const double SHOW_MS = 50;
@@ -434,11 +433,11 @@ mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, st
   mh_filelock *locks;
   bool taken;
   mh_status status = mh_store_locks(store, &locks, err);
-  if (!status) status = mh_filelock_try(locks, DEPLOY_LOCK_BYTE, &taken, err);
+  if (!status) status = mh_filelock_try(locks, MH_DEPLOY_LOCK_BYTE, &taken, err);
   if (status) return status;
   if (!taken) return mh_fail(err, MH_REFUSED, "another deploy is running on this store; run this one when it has ended");
   status = deploy(&deploying, err);
-  mh_filelock_release(locks, DEPLOY_LOCK_BYTE);
+  mh_filelock_release(locks, MH_DEPLOY_LOCK_BYTE);
   report->seconds = (mh_clock_ms(CLOCK_MONOTONIC) - began_ms) / 1e3;
   return status;
 }

@@ -30,6 +30,9 @@
 
 #include <stdatomic.h>
 
+/* Of the file of locks: held by the one deploy that runs. */
+#define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
+
 enum mh_deploy_step { MH_DEPLOY_SCAN, MH_DEPLOY_FILL, MH_DEPLOY_CATCH_UP };
 
 struct mh_deploy_progress {

@@ -65,8 +65,8 @@ static mh_status fail_damaged(const struct mh_table *table, struct mh_slice key,
 }
 
 /* Everything read from the store passes here: from then on it can be read in place without fear. */
-static mh_status take_stored(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                             struct mh_document *document, struct mh_error *err) {
+mh_status mh_table_document(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
+                            struct mh_document *document, struct mh_error *err) {
   struct head head;
   const char *fault = NULL;
   if (key.size != MH_KEY_BYTES)
@@ -91,8 +91,7 @@ mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id
   return MH_OK;
 }
 
-/* Whether the id spells the key, so that it needs no entry in the ids space. */
-static bool spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
+bool mh_id_spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
   uint32_t number;
   uint8_t internal[MH_KEY_BYTES];
   return mh_id_parse(id, &number, internal) && number == table->number && !memcmp(internal, key->bytes, MH_KEY_BYTES);
@@ -105,7 +104,7 @@ mh_status mh_table_read(mh_txn *txn, const struct mh_table *table, const struct 
   struct mh_slice bson;
   mh_status status = mh_txn_get(txn, table->documents, mh_key_slice(key), &bson, found, err);
   if (status || !*found) return status;
-  return take_stored(table, mh_key_slice(key), bson, document, err);
+  return mh_table_document(table, mh_key_slice(key), bson, document, err);
 }
 
 /* The document whose key the id spells, if it is the one that has this id: a given id may spell another's key. */
@@ -338,7 +337,8 @@ mh_status mh_table_insert_given(mh_txn *txn, const struct mh_table *table, const
   enum mh_write write = time_issued ? MH_WRITE_ISSUED : MH_WRITE_GIVEN;
   uint32_t before = mh_txn_savepoint(txn);
   mh_status status = insert(txn, table, write, key, id, time, fields, err);
-  if (!status && !spells_key(table, id, key)) status = mh_txn_put(txn, table->ids, write, id, mh_key_slice(key), err);
+  if (!status && !mh_id_spells_key(table, id, key))
+    status = mh_txn_put(txn, table->ids, write, id, mh_key_slice(key), err);
   if (status) mh_txn_rollback(txn, before);
   return status;
 }
@@ -381,7 +381,7 @@ mh_status mh_table_delete(mh_txn *txn, const struct mh_table *table, const struc
   mh_status status = mh_document_id(document, &id, err);
   if (status) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  if (!spells_key(table, id, &document->key))
+  if (!mh_id_spells_key(table, id, &document->key))
     status = mh_txn_put(txn, table->ids, MH_WRITE_DELETE, id, mh_slice(NULL, 0), err);
   if (!status)
     status = write_document(
@@ -422,7 +422,7 @@ mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found,
   struct mh_slice key, bson;
   mh_status status = mh_cursor_next(scan->cursor, &key, &bson, found, err);
   if (status || !*found) return status;
-  return take_stored(scan->table, key, bson, document, err);
+  return mh_table_document(scan->table, key, bson, document, err);
 }
 
 /* -- System fields of documents that are given ------------------------------------------------------------------- */
