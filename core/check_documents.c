@@ -12,7 +12,7 @@ enum { READ_AHEAD = 32 };
 mh_status mh_check_take(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
                         struct mh_document *document, struct mh_slice *id, struct mh_error *fault) {
   struct mh_error found;
-  mh_status status = mh_document_take(table, key, bson, document, fault);
+  mh_status status = mh_table_document(table, key, bson, document, fault);
   if (!status) status = mh_document_id(document, id, fault);
   if (status) return status;
   status = mh_bson_check(bson, &found);

@@ -16,7 +16,10 @@
  * with the creation time of the first; one that gives another creation time is at fault. In the other modes an `_id`
  * given twice is an error.
  *
- * A document keeps its `_id` and `_creationTime`; what is missing is issued. */
+ * A document keeps its `_id` and `_creationTime`; what is missing is issued. Every document must fit the active schema
+ * of the table, and gets its entries in the table's indexes. A deploy that changes either while a hidden table is
+ * filled has the import refused; one that is under way begins again when the table is replaced, and so looks at what
+ * was imported. */
 #ifndef MH_IMPORT_H
 #define MH_IMPORT_H
 
@@ -57,8 +60,8 @@ struct mh_import_report {
   double seconds;
 };
 
-/* Errors: MH_REFUSED documents in the way (names the modes), or another process made or changed the table meanwhile;
- * MH_INVALID what is wrong with which line; MH_INTERRUPTED; MH_FULL; MH_IO.
+/* Errors: MH_REFUSED documents in the way (names the modes), or another process made the table, or changed it or its
+ * schema, meanwhile; MH_INVALID what is wrong with which line; MH_INTERRUPTED; MH_FULL; MH_IO.
  * One import at a time through one open store; several processes may import into one store. */
 mh_status mh_import(mh_store *store, const struct mh_import_options *options, struct mh_import_report *report,
                     struct mh_error *err);

@@ -209,10 +209,3 @@ bool mh_index_entry_key(struct mh_slice entry, struct mh_key *key) {
   memcpy(key->bytes, entry.data + entry.size - MH_KEY_BYTES, MH_KEY_BYTES);
   return true;
 }
-
-bool mh_index_key_successor(struct mh_buffer *key) {
-  while (key->size && key->data[key->size - 1] == 0xff) key->size--;
-  if (!key->size) return false;
-  key->data[key->size - 1]++;
-  return true;
-}

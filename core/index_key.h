@@ -4,9 +4,10 @@
  *   absent 01 | null 03 | number 0d ... | false 0e | true 0f | string 10 text 00 | bytes 11 bytes 00
  *   array 12 element* 00 | object 15 (name 00 [ff where the name is empty] value)*, by name, 00
  *
- *   In texts and bytes 00 is written 00 ff. A number is the order form of the largest double not above it (-0 as 0, one NaN, last), and
+ *   In texts and bytes 00 is written 00 ff, and no field's key nor document's begins with ff: so what follows tells "a" from
+ *   "a\0". A number is the order form of the largest double not above it (-0 as 0, one NaN, last), and
  *   where that is at or beyond 2^53 in magnitude 2 bytes more: the number minus it (the numbers of both kinds lie on one
- *   line exactly: probes/num.c). No key of a value is the beginning of another's.
+ *   line exactly: probes/num.c).
  *
  * An entry of an index is the keys of its fields, one behind the other, then the 16-byte key of the document: so entries
  * that are equal otherwise lie in the order of creation, and no entry is the beginning of another. */
@@ -42,8 +43,5 @@ bool mh_index_entry(const struct mh_index_fields *fields, struct mh_slice docume
                     struct mh_buffer *out);
 /* The document's key in an entry (its last 16 bytes). False when it is too short: damaged. */
 bool mh_index_entry_key(struct mh_slice entry, struct mh_key *key);
-
-/* Makes the smallest key that is above every key beginning with these bytes. False when there is none (all ff). */
-bool mh_index_key_successor(struct mh_buffer *key);
 
 #endif

@@ -1,9 +1,9 @@
 /* query: the documents of a table in the order of one of its indexes, within a range of it, page by page (SPEC 4).
  *
- * A range is a set of conditions: `eq` on the first fields of the index, in any order of calls, then at most one lower and one
- * upper bound on the next field. It becomes two byte strings: documents whose entry is at or above `lower` and below
- * `upper`. Every index has, behind its own fields, `_creationTime` and `_id`. The rules and what breaks them: convex-backend
- * (semantics/SEMANTICS.md 4, tables/index_ranges.json). Nothing outside the range is read. */
+ * A range is a set of conditions: `eq` on the first fields of the index, in any order of calls, then at most one lower
+ * and one upper bound on the next field. It becomes two byte strings: documents whose entry is at or above `lower` and
+ * below `upper`. Every index has, behind its own fields, `_creationTime` and `_id`. The rules and what breaks them:
+ * convex-backend (semantics/SEMANTICS.md 4, tables/index_ranges.json). Nothing outside the range is read. */
 #ifndef MH_QUERY_H
 #define MH_QUERY_H
 
@@ -22,27 +22,30 @@ struct mh_query_spec {
   const struct mh_condition *conditions;
   size_t condition_count;
   bool descending;
+  bool filtered; /* the caller gives out only some of the documents: another query, as far as cursors are concerned */
 };
 
 typedef struct mh_query mh_query;
 
-/* Records that the table was read. MH_INVALID: no such index (names the nearest, or says that it is staged and how to enable
- * it), or the rule of ranges that is broken. The spec is not kept. */
-mh_status mh_query_open(mh_txn *txn, const struct mh_table *table, const struct mh_query_spec *spec, mh_query **query,
+/* A query of the table of that name; one that does not exist has no documents, and the indexes that every table has.
+ * Records that the table was read. MH_INVALID: no such index (names the nearest, or says that it is staged and how to
+ * enable it), or the rule of ranges that is broken. Neither name nor spec is kept. */
+mh_status mh_query_open(mh_txn *txn, struct mh_slice table, const struct mh_query_spec *spec, mh_query **query,
                         struct mh_error *err);
 void mh_query_close(mh_query *query); /* NULL is allowed */
 
-/* The next document, in order; it stays right when the transaction writes meanwhile. */
+/* The next document in order, as the transaction sees it by then: what was inserted, changed or moved to a place still
+ * ahead comes in its turn, so a document that was given comes again where a write has moved it ahead. Documents with
+ * equal values come in order of creation. */
 mh_status mh_query_next(mh_query *query, struct mh_document *document, bool *found, struct mh_error *err);
 
-/* Paging. A cursor is a text that names the table, the index and, by a hash, range and direction, and holds the place of the
- * last document given: the place, not a count, so documents may be inserted, deleted and moved between pages.
- *   "mh1." base64url( u8 form | table name 00 | index name 00 | u64 hash of number, fields, bounds, direction | place )
- * Appends the cursor behind the last document that mh_query_next() gave (before the first: of the beginning), or, with `end`,
- * that of the end: nothing follows it. */
+/* Paging. A cursor is a text (query_cursor.h) that names the table, the index and, by a hash, range and direction, and
+ * holds the place of the last document given: the place, not a count, so documents may be inserted, deleted and moved
+ * between pages. Appends the cursor behind the last document that mh_query_next() gave (before the first: of where the
+ * query began), or, with `end`, that of the end: nothing follows it. */
 mh_status mh_query_cursor(const mh_query *query, bool end, struct mh_buffer *text, struct mh_error *err);
-/* Goes on behind a cursor, before the first mh_query_next(). MH_INVALID: it is no cursor; or one of another query, naming both
- * ("this cursor is from a query of users by_email, not of posts by_author"; "... of users by_email over another range"). */
+/* Goes on behind a cursor, before the first mh_query_next(). MH_INVALID: it is no cursor; or one of another query,
+ * naming both ("this cursor is from a query of users by_email, not of posts by_author"; "... over another range"). */
 mh_status mh_query_resume(mh_query *query, struct mh_slice text, struct mh_error *err);
 
 #endif

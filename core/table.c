@@ -64,9 +64,9 @@ static mh_status fail_damaged(const struct mh_table *table, struct mh_slice key,
   return mh_error_at(err, "%s%skey %s", name, slash, text);
 }
 
-/* Everything read from the store passes here. */
-mh_status mh_document_take(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                           struct mh_document *document, struct mh_error *err) {
+/* Everything read from the store passes here: from then on it can be read in place without fear. */
+mh_status mh_table_document(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
+                            struct mh_document *document, struct mh_error *err) {
   struct head head;
   const char *fault = NULL;
   if (key.size != MH_KEY_BYTES)
@@ -104,7 +104,7 @@ mh_status mh_table_read(mh_txn *txn, const struct mh_table *table, const struct 
   struct mh_slice bson;
   mh_status status = mh_txn_get(txn, table->documents, mh_key_slice(key), &bson, found, err);
   if (status || !*found) return status;
-  return mh_document_take(table, mh_key_slice(key), bson, document, err);
+  return mh_table_document(table, mh_key_slice(key), bson, document, err);
 }
 
 /* The document whose key the id spells, if it is the one that has this id: a given id may spell another's key. */
@@ -422,7 +422,7 @@ mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found,
   struct mh_slice key, bson;
   mh_status status = mh_cursor_next(scan->cursor, &key, &bson, found, err);
   if (status || !*found) return status;
-  return mh_document_take(scan->table, key, bson, document, err);
+  return mh_table_document(scan->table, key, bson, document, err);
 }
 
 /* -- System fields of documents that are given ------------------------------------------------------------------- */

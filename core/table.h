@@ -24,10 +24,9 @@ struct mh_document {
 /* The `_id` text of a stored document; MH_DAMAGED where the bytes are not a sound document that starts with one. */
 mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id, struct mh_error *err);
 
-/* What lies in the documents space of a table as a document that can be read in place without fear. MH_DAMAGED, naming
- * it: it is none, or not the one of this key. */
-mh_status mh_document_take(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                           struct mh_document *document, struct mh_error *err);
+/* The document that a cursor over the documents space has read; MH_DAMAGED where it is none, or not of this key. */
+mh_status mh_table_document(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
+                            struct mh_document *document, struct mh_error *err);
 /* Whether the id spells the key, so that it needs no entry in the ids space. */
 bool mh_id_spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key);
 

@@ -166,6 +166,10 @@ mh_status mh_txn_put(mh_txn *txn, mh_space space, enum mh_write write, struct mh
   return mh_changeset_put(txn->own, space, write, key, value, err);
 }
 
+bool mh_txn_has_written(const mh_txn *txn, mh_space space) {
+  return mh_changeset_written(txn->own, space) || (txn->in_flight && mh_changeset_written(txn->in_flight, space));
+}
+
 uint32_t mh_txn_savepoint(const mh_txn *txn) { return (uint32_t)txn->own->journal_count; }
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint) { mh_changeset_rollback(txn->own, savepoint); }
 

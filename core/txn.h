@@ -162,6 +162,8 @@ mh_status mh_txn_get(mh_txn *txn, mh_space space, struct mh_slice key, struct mh
 /* The value is copied into the changeset. `write` is not MH_WRITE_NONE; MH_WRITE_DELETE ignores `value`. */
 mh_status mh_txn_put(mh_txn *txn, mh_space space, enum mh_write write, struct mh_slice key, struct mh_slice value,
                      struct mh_error *err);
+/* Whether the space holds anything that is not in the snapshot, or may: nothing is said of what was rolled back. */
+bool mh_txn_has_written(const mh_txn *txn, mh_space space);
 /* A position to roll back to, and doing so. Dependencies stay: the failure may have come from what was read. */
 uint32_t mh_txn_savepoint(const mh_txn *txn);
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint);

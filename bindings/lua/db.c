@@ -1,6 +1,7 @@
 #include "db.h"
 
 #include "binding.h"
+#include "range.h"
 
 #include <stdlib.h>
 
@@ -23,15 +24,15 @@ mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, co
 }
 
 void mh_lua_db_end(struct mh_lua_db *db) {
-  for (size_t i = 0; i < db->scan_count; i++) mh_scan_close(db->scans[i]);
-  db->scan_count = 0;
+  for (size_t i = 0; i < db->query_count; i++) mh_query_close(db->queries[i]);
+  db->query_count = 0;
   db->evaluating = false;
 }
 
 void mh_lua_db_close(struct mh_lua_db *db) {
   mh_lua_encoder_free(db->encoder);
   mh_buffer_free(&db->bson);
-  free(db->scans);
+  free(db->queries);
 }
 
 mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *document, bool *found,
@@ -281,6 +282,7 @@ void mh_lua_db_open(lua_State *L, struct mh_lua_db *db) {
                                      {"query", db_query},     {NULL, NULL}};
   mh_lua_binding_type(L, type_name, methods, db);
   mh_lua_query_open(L, db);
+  mh_lua_range_open(L, db);
   db->documents = mh_lua_documents_open(L);
 }
 

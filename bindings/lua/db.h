@@ -7,7 +7,7 @@
 #ifndef MH_LUA_DB_H
 #define MH_LUA_DB_H
 
-#include "../../core/table.h"
+#include "../../core/query.h"
 #include "document.h"
 #include "state.h"
 
@@ -23,14 +23,14 @@ struct mh_lua_subject {
 struct mh_lua_db {
   mh_lua_encoder *encoder;
   mh_lua_documents *documents; /* those that are read by ctx.db */
-  struct mh_buffer bson;       /* of the document being inserted or replaced */
+  struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
   const void *handle;          /* the batch's ctx.db, a userdata: an older one is not equal to it */
   bool evaluating;
   uint64_t evaluation;         /* number of the evaluation at hand */
   struct mh_lua_subject subject;
-  mh_scan **scans;             /* opened by queries of this evaluation; NULL for those that were closed since */
-  size_t scan_count, scan_room;
+  mh_query **queries;          /* opened in this evaluation; NULL for those that were closed since */
+  size_t query_count, query_room;
 };
 
 /* [-0,+0,m] Prepares a state for it. `db` was all zero; its memory is the caller's, and does not move. */

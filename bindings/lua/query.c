@@ -1,20 +1,25 @@
-/* query: ctx.db:query(table), walked in creation order (SPEC 4).
+/* query: ctx.db:query(table), documents in the order of an index (SPEC 4).
  *
- *   building ---- collect, take, first, unique, count, iter ----> walking ---- its end, or the loop's ----> closed
+ *   building -- collect, take, first, unique, count, iter, paginate --> walking -- its end, or the loop's --> closed
  *
- * A query is used once. Its scan is owned by struct mh_lua_db, which closes it at the end of the document's evaluation
- * whatever happened to the query; the query knows it by its place there. */
+ * A query is used once. The core's query is owned by struct mh_lua_db, which closes it at the end of the document's
+ * evaluation whatever happened to the one of Lua; that knows it by its place there. */
 #include "binding.h"
-#include "db.h"
+#include "range.h"
 
 #include <stdlib.h>
 
 static const char type_name[] = "query";
 
+/* User values; nil while there is none. */
 enum {
-  FILTERS = 1,              /* the user value that holds the predicates, a table; nil when there are none */
-  ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1
+  FILTERS = 1, /* the predicates, a table */
+  INDEX,       /* the index's name */
+  RANGE,       /* range.h */
+  USER_VALUES = RANGE
 };
+
+enum { ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1 };
 
 enum state { BUILDING, WALKING, CLOSED };
 
@@ -23,14 +28,14 @@ struct query {
   uint64_t evaluation; /* that it belongs to */
   enum state state;
   bool indexed, ordered, descending, filtered;
-  size_t scan;         /* its place in db->scans while WALKING */
+  size_t place;        /* of the core's in db->queries while WALKING */
   char table[MH_NAME_MAX + 1];
 };
 
 /* -- Building ------------------------------------------------------------------------------------------------------ */
 
 int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table) {
-  struct query *query = lua_newuserdatauv(L, sizeof *query, FILTERS);
+  struct query *query = lua_newuserdatauv(L, sizeof *query, USER_VALUES);
   *query = (struct query){.db = db, .evaluation = db->evaluation};
   memcpy(query->table, table.data, table.size); /* a name that may be: at most MH_NAME_MAX */
   luaL_setmetatable(L, type_name);
@@ -73,21 +78,21 @@ static int query_order(lua_State *L) {
   return 1;
 }
 
-/* query:withIndex(name) [-0,+1,e] The order of creation is the only index there is. */
+/* query:withIndex(name[, function(q) return q:eq(...) end]) [-0,+1,e] */
 static int query_with_index(lua_State *L) {
   static const char call[] = "query:withIndex";
-  static const char *const known[] = {"by_creation_time", NULL};
   struct query *query = check_self(L, call);
-  struct mh_slice name = mh_lua_text_argument(L, call, 2, "index");
-  char text[MH_LUA_SUGGESTION_BYTES];
+  mh_lua_text_argument(L, call, 2, "index");
   if (query->indexed) return mh_lua_binding_fail(L, call, "a query has one index");
-  if (mh_slice_equal(name, mh_slice_text("by_id")))
-    return mh_lua_binding_fail(L, call, "by_id is not supported by this version; use ctx.db:get");
-  if (!mh_slice_equal(name, mh_slice_text(known[0])))
-    return mh_lua_binding_fail(L, call, "there is no index \"%s.%.100s\"; %s", query->table, (const char *)name.data,
-                               mh_lua_suggestion((const char *)name.data, known, text));
-  if (!lua_isnoneornil(L, 3))
-    return mh_lua_binding_fail(L, call, "ranges are not supported by this version; use filter");
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3) && !lua_isfunction(L, 3))
+    return mh_lua_binding_fail(L, call, "expected a function, as in function(q) return q:eq(\"name\", \"Ann\") end, "
+                                        "got %s", mh_lua_type_name(L, 3));
+  if (!lua_isnil(L, 3)) mh_lua_range_call(L, call, 3);
+  query = check_self(L, call); /* its function may have used the query */
+  lua_setiuservalue(L, 1, RANGE);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 1, INDEX);
   query->indexed = true;
   lua_settop(L, 1);
   return 1;
@@ -115,56 +120,61 @@ static int query_filter(lua_State *L) {
 
 /* -- Walking ------------------------------------------------------------------------------------------------------- */
 
-/* Puts a scan where the end of the evaluation finds it. */
-static mh_status keep_scan(struct mh_lua_db *db, mh_scan *scan, struct mh_error *err) {
-  if (db->scan_count == db->scan_room) {
-    size_t room = db->scan_room ? db->scan_room * 2 : 8;
-    mh_scan **grown = realloc(db->scans, room * sizeof(mh_scan *));
+/* Puts a query where the end of the evaluation finds it. */
+static mh_status keep_query(struct mh_lua_db *db, mh_query *opened, struct mh_error *err) {
+  if (db->query_count == db->query_room) {
+    size_t room = db->query_room ? db->query_room * 2 : 8;
+    mh_query **grown = realloc(db->queries, room * sizeof(mh_query *));
     if (!grown) {
-      mh_scan_close(scan);
+      mh_query_close(opened);
       return mh_fail_nomem(err);
     }
-    db->scans = grown;
-    db->scan_room = room;
+    db->queries = grown;
+    db->query_room = room;
   }
-  db->scans[db->scan_count++] = scan;
+  db->queries[db->query_count++] = opened;
   return MH_OK;
 }
+
+static mh_query *opened(const struct query *query) { return query->db->queries[query->place]; }
 
 static void close_query(struct query *query) {
   struct mh_lua_db *db = query->db;
   if (query->state == WALKING && is_alive(query)) {
-    mh_scan_close(db->scans[query->scan]);
-    db->scans[query->scan] = NULL;
-    while (db->scan_count && !db->scans[db->scan_count - 1]) db->scan_count--;
+    mh_query_close(opened(query));
+    db->queries[query->place] = NULL;
+    while (db->query_count && !db->queries[db->query_count - 1]) db->query_count--;
   }
   query->state = CLOSED;
 }
 
-/* Begins the walk of the query that `call` was called on. A table that does not exist has no documents. */
+/* Begins the walk of the query that `call` was called on. [-0,+0,v] */
 static struct query *start(lua_State *L, const char *call) {
   struct query *query = check_self(L, call);
   struct mh_lua_db *db = query->db;
-  const struct mh_table *table = mh_txn_table(db->txn, mh_slice_text(query->table));
-  query->state = CLOSED;
-  if (!table) return query;
+  struct mh_query_spec spec = {.descending = query->descending, .filtered = query->filtered};
   struct mh_error err;
-  mh_scan *scan;
-  mh_status status = mh_scan_open(db->txn, table, query->descending, &scan, &err);
-  if (!status) status = keep_scan(db, scan, &err);
-  if (status) mh_lua_binding_raise(L, call, &err);
-  query->scan = db->scan_count - 1;
+  mh_query *made;
+  query->state = CLOSED;
+  if (lua_getiuservalue(L, 1, INDEX) == LUA_TSTRING)
+    spec.index.data = (const uint8_t *)lua_tolstring(L, -1, &spec.index.size);
+  lua_getiuservalue(L, 1, RANGE);
+  spec.conditions = mh_lua_range_conditions(L, -1, &spec.condition_count);
+  mh_status status = mh_query_open(db->txn, mh_slice_text(query->table), &spec, &made, &err);
+  lua_pop(L, 2);
+  if (status) mh_lua_binding_raise(L, query->indexed ? "query:withIndex" : call, &err); /* that is at fault */
+  if (keep_query(db, made, &err)) mh_lua_binding_raise(L, call, &err);
+  query->place = db->query_count - 1;
   query->state = WALKING;
   return query;
 }
 
-/* Reads the next document of the table; closes the query at the end. */
+/* Reads the next document of the table. [-0,+0,v] */
 static bool read_next(lua_State *L, const char *call, struct query *query, struct mh_document *document) {
   if (query->state != WALKING) return false;
   struct mh_error err;
   bool found;
-  if (mh_scan_next(query->db->scans[query->scan], document, &found, &err)) mh_lua_binding_raise(L, call, &err);
-  if (!found) close_query(query);
+  if (mh_query_next(opened(query), document, &found, &err)) mh_lua_binding_raise(L, call, &err);
   return found;
 }
 
@@ -197,13 +207,21 @@ static bool push_next(lua_State *L, const char *call, int index) {
   return false;
 }
 
+/* Pushes an array of the next documents of the query at `index`, `most` or fewer at the end, and says how many.
+ * [-0,+1,e] */
+static lua_Integer push_array(lua_State *L, const char *call, int index, lua_Integer most) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  mh_lua_mark_new(L, MH_LUA_ARRAY);
+  while (count < most && push_next(L, call, index)) lua_rawseti(L, -2, ++count);
+  return count;
+}
+
 /* Returns an array of at most `count` documents. [-0,+1,e] */
 static int take(lua_State *L, const char *call, lua_Integer count) {
   struct query *query = start(L, call);
   lua_settop(L, 1);
-  lua_newtable(L);
-  mh_lua_mark_new(L, MH_LUA_ARRAY);
-  for (lua_Integer i = 1; i <= count && push_next(L, call, 1); i++) lua_rawseti(L, 2, i);
+  push_array(L, call, 1, count);
   close_query(query);
   return 1;
 }
@@ -243,11 +261,8 @@ static int query_unique(lua_State *L) {
   static const char call[] = "query:unique";
   struct query *query = start(L, call);
   lua_settop(L, 1);
-  if (!push_next(L, call, 1)) {
-    lua_pushnil(L);
-    return 1;
-  }
-  if (push_next(L, call, 1)) {
+  if (!push_next(L, call, 1)) lua_pushnil(L);
+  else if (push_next(L, call, 1)) {
     char first[ID_TEXT_BYTES], second[ID_TEXT_BYTES];
     copy_id(L, 2, first);
     copy_id(L, 3, second);
@@ -255,6 +270,7 @@ static int query_unique(lua_State *L) {
     return mh_lua_binding_fail(L, call, "more than one document of table \"%s\" matches: %s, %s, ...", query->table,
                                first, second);
   }
+  close_query(query);
   return 1;
 }
 
@@ -269,6 +285,7 @@ static int query_count(lua_State *L) {
     for (; push_next(L, call, 1); count++) lua_pop(L, 1);
   else
     while (read_next(L, call, query, &document)) count++;
+  close_query(query);
   lua_pushinteger(L, count);
   return 1;
 }
@@ -279,7 +296,9 @@ static int iterate(lua_State *L) {
   check_alive(L, "query:iter", query);
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  if (!push_next(L, "query:iter", 1)) lua_pushnil(L);
+  if (push_next(L, "query:iter", 1)) return 1;
+  close_query(query);
+  lua_pushnil(L);
   return 1;
 }
 
@@ -295,6 +314,99 @@ static int query_iter(lua_State *L) {
   return 4;
 }
 
+/* -- Paging -------------------------------------------------------------------------------------------------------- */
+
+enum { PAGE_DOCUMENTS_MAX = 32000 }; /* as in Convex */
+
+static const char paginate_call[] = "query:paginate";
+
+/* Raises unless the value at 2 is a table of options. [-0,+0,e] */
+static void check_options(lua_State *L) {
+  static const char *const known[] = {"numItems", "cursor", NULL};
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (!lua_istable(L, 2))
+    mh_lua_binding_fail(L, paginate_call, "expected a table: paginate { numItems = 100, cursor = null }, got %s",
+                        lua_isnone(L, 2) ? "nothing" : mh_lua_type_name(L, 2));
+  lua_pushnil(L);
+  while (mh_lua_next(L, 2)) {
+    lua_pop(L, 1);
+    const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (!name)
+      mh_lua_binding_fail(L, paginate_call, "its options have names: paginate { numItems = 100, cursor = null }");
+    if (strcmp(name, known[0]) != 0 && strcmp(name, known[1]) != 0)
+      mh_lua_binding_fail(L, paginate_call, "unknown option \"%.100s\"; %s", name,
+                          mh_lua_suggestion(name, known, text));
+  }
+}
+
+/* How many documents a page is to have. [-0,+0,e] */
+static lua_Integer page_size(lua_State *L) {
+  int is_integer = 0;
+  lua_pushliteral(L, "numItems");
+  mh_lua_rawget(L, 2);
+  lua_Integer size = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_integer) : 0;
+  if (!is_integer || size < 1 || size > PAGE_DOCUMENTS_MAX)
+    mh_lua_binding_fail(L, paginate_call, "numItems is how many documents a page has, an integer from 1 to %d, not %s",
+                        PAGE_DOCUMENTS_MAX,
+                        lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : mh_lua_type_name(L, -1));
+  lua_pop(L, 1);
+  return size;
+}
+
+/* Pushes the text that the options give as `cursor`, or nil. [-0,+1,e] */
+static void push_cursor(lua_State *L) {
+  lua_pushliteral(L, "cursor");
+  mh_lua_rawget(L, 2);
+  if (lua_type(L, -1) == LUA_TSTRING || lua_isnil(L, -1)) return;
+  if (!mh_lua_is_null(L, -1))
+    mh_lua_binding_fail(L, paginate_call, "cursor is the continueCursor of the page before, or null to begin, not %s",
+                        mh_lua_type_name(L, -1));
+  lua_pop(L, 1);
+  lua_pushnil(L);
+}
+
+/* Goes on behind the cursor on top. [-1,+0,v] */
+static void resume(lua_State *L, const struct query *query) {
+  struct mh_error err;
+  struct mh_slice cursor;
+  cursor.data = (const uint8_t *)lua_tolstring(L, -1, &cursor.size);
+  if (cursor.data && mh_query_resume(opened(query), cursor, &err)) mh_lua_binding_raise(L, paginate_call, &err);
+  lua_pop(L, 1);
+}
+
+/* Pushes the cursor that the next page begins with. [-0,+1,v] */
+static void push_continue_cursor(lua_State *L, const struct query *query, bool is_done) {
+  struct mh_buffer *text = &query->db->bson;
+  struct mh_error err;
+  text->size = 0;
+  if (mh_query_cursor(opened(query), is_done, text, &err)) mh_lua_binding_raise(L, paginate_call, &err);
+  lua_pushlstring(L, (const char *)text->data, text->size);
+}
+
+/* query:paginate { numItems =, cursor = }: { page, isDone, continueCursor }. A full page is never the last: whether
+ * anything follows it is not looked at. [-0,+1,e] */
+static int query_paginate(lua_State *L) {
+  check_self(L, paginate_call);
+  check_options(L);
+  lua_Integer size = page_size(L);
+  push_cursor(L);
+  lua_replace(L, 2);
+  struct query *query = start(L, paginate_call);
+  lua_settop(L, 2);
+  resume(L, query);
+  lua_createtable(L, 0, 3);
+  bool is_done = push_array(L, paginate_call, 1, size) < size;
+  lua_setfield(L, 2, "page");
+  lua_pushboolean(L, is_done);
+  lua_setfield(L, 2, "isDone");
+  if (query->state != WALKING)
+    return mh_lua_binding_fail(L, paginate_call, "a filter closed the query while a page of it was read");
+  push_continue_cursor(L, query, is_done);
+  lua_setfield(L, 2, "continueCursor");
+  close_query(query);
+  return 1;
+}
+
 /* __close(query, error) [-0,+0,-] */
 static int query_close(lua_State *L) {
   close_query(lua_touserdata(L, 1));
@@ -302,9 +414,11 @@ static int query_close(lua_State *L) {
 }
 
 void mh_lua_query_open(lua_State *L, struct mh_lua_db *db) {
-  static const luaL_Reg methods[] = {{"withIndex", query_with_index}, {"order", query_order},   {"filter", query_filter},
-                                     {"collect", query_collect},      {"take", query_take},     {"first", query_first},
-                                     {"unique", query_unique},        {"count", query_count},   {"iter", query_iter},
+  static const luaL_Reg methods[] = {{"withIndex", query_with_index}, {"order", query_order},
+                                     {"filter", query_filter},        {"collect", query_collect},
+                                     {"take", query_take},            {"first", query_first},
+                                     {"unique", query_unique},        {"count", query_count},
+                                     {"iter", query_iter},            {"paginate", query_paginate},
                                      {NULL, NULL}};
   mh_lua_binding_type(L, type_name, methods, db);
   luaL_getmetatable(L, type_name);

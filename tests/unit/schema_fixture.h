@@ -1,7 +1,7 @@
 /* What tests deploy: schemas as JSON text of the shape that core/schema.h draws, tables and indexes sorted by name.
  *
- *   fixture_deploy(f->store, "{\"tables\":[" FIXTURE_TABLE("users", "[]", FIXTURE_OBJECT("\"age\":" FIXTURE_FIELD("number")))
- *                            "],\"schemaValidation\":true}"); */
+ *   fixture_deploy(f->store, FIXTURE_SCHEMA(FIXTURE_TABLE("users", "[" FIXTURE_INDEX("by_age", "\"age\"") "]",
+ *                                                         FIXTURE_OBJECT("\"age\":" FIXTURE_FIELD("number"))))); */
 #ifndef SCHEMA_FIXTURE_H
 #define SCHEMA_FIXTURE_H
 
@@ -13,9 +13,10 @@
 #include <cmocka.h>
 
 #define FIXTURE_SCHEMA(tables) "{\"tables\":[" tables "],\"schemaValidation\":true}"
-/* `indexes` and `type` are JSON: "[" FIXTURE_INDEX("by_age", "\"age\"") "]". */
-#define FIXTURE_TABLE(name, indexes, type) \
-  "{\"tableName\":\"" name "\",\"indexes\":" indexes ",\"stagedDbIndexes\":[],\"documentType\":" type "}"
+/* `indexes`, `staged` and `type` are JSON. */
+#define FIXTURE_TABLE(name, indexes, type) FIXTURE_TABLE_STAGED(name, indexes, "[]", type)
+#define FIXTURE_TABLE_STAGED(name, indexes, staged, type) \
+  "{\"tableName\":\"" name "\",\"indexes\":" indexes ",\"stagedDbIndexes\":" staged ",\"documentType\":" type "}"
 #define FIXTURE_INDEX(name, fields) "{\"indexDescriptor\":\"" name "\",\"fields\":[" fields "]}"
 #define FIXTURE_ANY "{\"type\":\"any\"}"
 #define FIXTURE_OBJECT(fields) "{\"type\":\"object\",\"value\":{" fields "}}"

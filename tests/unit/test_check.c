@@ -420,7 +420,7 @@ static void print_part(const struct mh_check_part *part) {
                   part->findings[i].message);
 }
 
-static void assert_sound(struct fixture *f) {
+static void assert_clean(struct fixture *f) {
   struct mh_check_report report = check(f);
   for (size_t i = 0; i < report.table_count; i++) print_part(&report.tables[i]);
   print_part(&report.store);
@@ -526,7 +526,7 @@ static void each_fault_is_found_alone(void **unused) {
     setup(&state);
     struct fixture *f = state;
     make_store(f);
-    assert_sound(f);
+    assert_clean(f);
     struct planting p = plant_begin(f);
     plants[i].plant(&p);
     plant_end(&p);
@@ -628,7 +628,7 @@ static void change_logs_are_looked_at(void **state) {
   struct mh_key key = mh_key_make(1000, 1);
   uint8_t counts[16], entry[9] = {[7] = 1, [8] = MH_LOG_INSERTED};
   plant_end(&p);
-  assert_sound(f);
+  assert_clean(f);
 
   p = plant_begin(f);
   mh_put_u64(counts, 5);
@@ -718,7 +718,7 @@ static void work_of_the_living_is_no_finding(void **state) {
   OK(mh_filelock_open(path, true, &locks, &f->err));
   OK(mh_filelock_try(locks, (UINT64_C(1) << 32) + 70, &taken, &f->err));
   OK(mh_filelock_try(locks, MH_DEPLOY_LOCK_BYTE, &taken, &f->err));
-  assert_sound(f);
+  assert_clean(f);
   mh_filelock_close(locks);
 }
 

@@ -1,8 +1,6 @@
 /* Deploys: what they make, refuse and leave; raced by writers at every step; killed at every step. */
 #include "../../core/deploy.h"
-#include "../../core/entries.h"
 #include "../../core/json.h"
-#include "../../core/walk.h"
 #include "importing.h"
 
 #include <pthread.h>
@@ -95,65 +93,7 @@ static mh_status write_one(mh_store *store, enum change change, const char *json
   return status;
 }
 
-/* ---- what must be true of a store ---- */
-
-static void assert_index_exact(struct fixture *f, mh_kv_txn *kv, const struct mh_table *table,
-                               const struct mh_index *index) {
-  struct mh_walk walk = mh_walk(f->store, table->documents, NULL);
-  struct mh_buffer entry = {0};
-  uint64_t documents = 0, entries;
-  for (;;) {
-    OK(mh_walk_next(&walk, &f->err));
-    if (!walk.count) break;
-    for (size_t i = 0; i < walk.count; i++, documents++) {
-      struct mh_key key;
-      struct mh_slice value;
-      bool found;
-      memcpy(key.bytes, walk.keys[i].data, MH_KEY_BYTES);
-      entry.size = 0;
-      assert_true(mh_index_entry(&index->fields, walk.documents[i], &key, &entry));
-      OK(mh_entries_get(kv, index->space, mh_buffer_slice(&entry), &value, &found, &f->err));
-      if (!found) fail_msg("a document has no entry in %s", index->name);
-    }
-  }
-  OK(mh_entries_count(kv, index->space, &entries, &f->err));
-  assert_int_equal(entries, documents);
-  mh_walk_end(&walk);
-  mh_buffer_free(&entry);
-}
-
-static uint64_t count_misfits(struct fixture *f, const struct mh_table *table) {
-  uint64_t misfits = 0;
-  struct mh_walk walk = mh_walk(f->store, table->documents, NULL);
-  for (;;) {
-    OK(mh_walk_next(&walk, &f->err));
-    if (!walk.count) break;
-    for (size_t i = 0; table->validator && i < walk.count; i++)
-      misfits += !mh_validator_fits_document(table->validator, walk.documents[i]);
-  }
-  mh_walk_end(&walk);
-  return misfits;
-}
-
-/* Every document fits, every index is exact, nothing is pending. */
-static void assert_sound(struct fixture *f) {
-  mh_kv_txn *kv = NULL;
-  mh_catalogue *catalogue = NULL;
-  uint64_t number;
-  OK(mh_store_snapshot(f->store, &kv, &catalogue, &number, &f->err));
-  assert_null(catalogue->next);
-  for (size_t i = 0; i < catalogue->table_count; i++) {
-    const struct mh_table *table = &catalogue->tables[i];
-    assert_int_equal(count_misfits(f, table), 0);
-    for (size_t k = 0; k < table->index_count; k++) {
-      assert_false(mh_index_is_pending(&table->indexes[k]));
-      assert_int_equal(table->indexes[k].log, MH_SPACE_NONE);
-      assert_index_exact(f, kv, table, &table->indexes[k]);
-    }
-  }
-  mh_catalogue_drop(catalogue);
-  mh_kv_end(kv);
-}
+/* ---- what is there ---- */
 
 static size_t count_indexes(struct fixture *f) {
   mh_kv_txn *kv = NULL;
