@@ -419,6 +419,8 @@ static size_t explain_all(const mh_validator *validator, const struct mh_field *
                           bool (*take)(void *self, const struct mh_breach *breach), void *self) {
   struct explaining explaining = {.validator = validator, .take = take, .self = self};
   explain(&explaining, 0, value, is_document);
+  if (!explaining.count && !mh_node_fits(validator, 0, value->type, value->raw, is_document))
+    report_damaged(&explaining); /* a name that is there twice */
   return explaining.count;
 }
 
