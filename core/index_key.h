@@ -29,7 +29,8 @@ struct mh_index_fields {
   size_t count;
 };
 
-/* Adds a path. MH_INVALID: one field too many, one twice, a part that is no identifier, `_id`, `_creationTime`. */
+/* Adds a path. MH_INVALID, with nothing added: one field too many, one twice, a part that cannot name a field, `_id`,
+ * `_creationTime`. */
 mh_status mh_index_fields_add(struct mh_index_fields *fields, struct mh_slice path, struct mh_error *err);
 void mh_index_fields_free(struct mh_index_fields *fields);
 bool mh_index_fields_equal(const struct mh_index_fields *a, const struct mh_index_fields *b);
