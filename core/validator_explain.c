@@ -206,7 +206,7 @@ static void report_type(struct explaining *explaining, uint32_t number, const st
   const mh_validator *validator = explaining->validator;
   struct mh_breach *breach = &explaining->breach;
   bool is_id = has_id(validator, number) && value->type == MH_STRING;
-  char expected[180], actual[120], hint[100], kind[100];
+  char expected[120], actual[120], hint[100], kind[100];
   if (explaining->take) {
     expected_text(validator, number, expected, sizeof expected);
     mh_value_describe(value, actual, sizeof actual);
@@ -419,6 +419,8 @@ static size_t explain_all(const mh_validator *validator, const struct mh_field *
                           bool (*take)(void *self, const struct mh_breach *breach), void *self) {
   struct explaining explaining = {.validator = validator, .take = take, .self = self};
   explain(&explaining, 0, value, is_document);
+  if (!explaining.count && !mh_node_fits(validator, 0, value->type, value->raw, is_document))
+    report_damaged(&explaining); /* a name that is there twice */
   return explaining.count;
 }
 
