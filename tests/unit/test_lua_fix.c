@@ -130,7 +130,8 @@ static uint64_t write_fix(struct fixture *f) {
   each(f, look, &breaches);
   mh_breaches_sort(&breaches);
   f->script.size = 0;
-  OK(mh_lua_write_fix("users", &f->root, &breaches, "schema.lua", &f->script, &f->err));
+  const struct mh_fix_paths paths = {"schema.lua", "scripts/fix_users.lua"};
+  OK(mh_lua_write_fix("users", &f->root, &breaches, paths, &f->script, &f->err));
   mh_buffer_append(&f->script, "", 1);
   uint64_t count = breaches.documents;
   mh_breaches_free(&breaches);
