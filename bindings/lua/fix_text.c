@@ -349,7 +349,7 @@ static bool write_script(struct writer *writer, const char *table, const char *d
   const char *quoted = mh_fix_quoted(fix, mh_slice_text(table));
   bool ok = mh_buffer_format(out,
                              "-- Mends what keeps documents of %s from fitting %s: %s.\n"
-                             "-- What it would change: mighost %s --dry-run\n\n",
+                             "-- Run it with: mighost %s\n\n",
                              table, comment_text(fix, paths.schema), count_text(fix, breaches->documents),
                              comment_text(fix, paths.script));
   mh_fix_write_helpers(writer->helpers, out, &ok);
