@@ -16,9 +16,10 @@
  * with the creation time of the first; one that gives another creation time is at fault. In the other modes an `_id`
  * given twice is an error.
  *
- * A document keeps its `_id` and `_creationTime`; what is missing is issued. Every document must fit the active schema of
- * the table, and gets its entries in the table's indexes. A deploy that changes either while a hidden table is filled has the
- * import refused; one that is under way begins again when the table is replaced, and so looks at what was imported. */
+ * A document keeps its `_id` and `_creationTime`; what is missing is issued. Every document must fit the active schema
+ * of the table, and gets its entries in the table's indexes. A deploy that changes either while a hidden table is
+ * filled has the import refused; one that is under way begins again when the table is replaced, and so looks at what
+ * was imported. */
 #ifndef MH_IMPORT_H
 #define MH_IMPORT_H
 

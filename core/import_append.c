@@ -3,17 +3,15 @@
  * taken by another writer, ends its batch: those before it are stored first, and its error counts once it is the first
  * of what is left. */
 #include "import_parts.h"
+#include "pacing.h"
 #include "table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-  BATCH_DOCUMENTS = 6000, /* small ones, one behind the other: some 5 ms of the lock */
-  BATCH_GIVEN_IDS = 2000, /* each may dirty a page of the ids and, replacing, one of the documents */
-  PATIENCE = 3            /* evaluations of which nothing could be stored, before one happens under the lock */
-};
+enum { PATIENCE = 3 /* evaluations of which nothing could be stored, before one happens under the lock */ };
+static const double LOCK_BUDGET_MS = 5; /* of a batch: how many documents that are depends on their ids and indexes */
 
 enum outcome { INSERTED, REPLACED, UNCHANGED };
 
@@ -32,7 +30,8 @@ struct append {
   struct mh_lineage lineage;
   mh_checked *input;
   bool has_more;         /* there may be more in it */
-  struct waiting *batch; /* room for BATCH_DOCUMENTS */
+  struct waiting *batch; /* room for MH_PACING_LAST */
+  struct mh_pacing pacing;
   size_t count;
   struct mh_buffer bytes;
   uint64_t sequence; /* low half of the next key whose id is given; begins anywhere, to be unlike former imports' */
@@ -62,16 +61,14 @@ static mh_status wait(struct append *append, const struct mh_given *given, struc
 }
 
 static mh_status read_batch(struct append *append, struct mh_error *err) {
-  size_t given_ids = 0;
   mh_status status = MH_OK;
   append->count = append->bytes.size = 0;
-  while (!status && append->count < BATCH_DOCUMENTS && given_ids < BATCH_GIVEN_IDS &&
+  while (!status && append->count < append->pacing.size &&
          append->bytes.size < append->importing->options->batch_bytes) {
     struct mh_given given;
     status = mh_checked_next(append->input, &given, &append->has_more, err);
     if (status || !append->has_more) break;
     status = wait(append, &given, err);
-    given_ids += given.id.size > 0;
   }
   return status;
 }
@@ -181,8 +178,14 @@ static mh_status store_some(struct append *append, size_t first, bool locked, si
   const mh_changeset *changeset = mh_txn_changeset(append->txn);
   if (!status) status = mh_commit_admit(commit, &append->lineage, changeset, NULL, stored, err);
   if (!status && *stored) status = mh_commit_apply(commit, &append->lineage, changeset, *stored, NULL, err);
-  if (!status && *stored) return mh_commit_finish(commit, &append->lineage, NULL, err);
-  mh_commit_abort(commit);
+  if (status || !*stored) {
+    mh_commit_abort(commit);
+    if (!status) mh_pacing_conflict(&append->pacing);
+    return status;
+  }
+  uint64_t held_ns;
+  status = mh_commit_finish(commit, &append->lineage, &held_ns, err);
+  if (!locked) mh_pacing_held(&append->pacing, *stored, (double)held_ns, append->has_more);
   return status;
 }
 
@@ -244,7 +247,8 @@ static mh_status check(struct mh_importing *importing, mh_checked **input, struc
 }
 
 static mh_status store_all(struct append *append, struct mh_error *err) {
-  append->batch = malloc(BATCH_DOCUMENTS * sizeof *append->batch);
+  mh_pacing_begin(&append->pacing, LOCK_BUDGET_MS, 0, 0);
+  append->batch = malloc(MH_PACING_LAST * sizeof *append->batch);
   if (!append->batch) return mh_fail_nomem(err);
   mh_status status = mh_txn_begin(append->importing->store, &append->txn, err);
   if (!status) status = mh_random_u64(mh_txn_random(append->txn), &append->sequence, err);

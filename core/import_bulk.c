@@ -370,7 +370,8 @@ static mh_status open_sorters(struct bulk *bulk, struct mh_error *err) {
   if (!status) status = mh_sorter_new(directory, share, &bulk->late, err);
   for (size_t i = 0, n = 0; !status && n < index_count; i++) {
     const struct mh_index *index = &importing->before->indexes[i];
-    if (!mh_index_is_pending(index)) status = mh_index_fill_new(directory, share, &index->fields, &bulk->fills[n++], err);
+    if (mh_index_is_pending(index)) continue;
+    status = mh_index_fill_new(directory, share, &index->fields, &bulk->fills[n++], err);
   }
   return status;
 }

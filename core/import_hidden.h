@@ -22,12 +22,12 @@ struct mh_hidden {
   size_t index_count;
 };
 
-/* Makes one with spaces for so many indexes. `number` is taken as it is where `keeps_number` (it is that of the table to
- * be replaced), else where it is free; 0, or one that is taken: the next free one. */
+/* Makes one with spaces for so many indexes. `number` is taken as it is where `keeps_number` (it is that of the table
+ * to be replaced), else where it is free; 0, or one that is taken: the next free one. */
 mh_status mh_hidden_open(mh_store *store, uint32_t number, bool keeps_number, size_t index_count,
                          struct mh_hidden *hidden, struct mh_error *err);
-/* Makes it the table `name` within `commit`: the caller adds its indexes (mh_commit_put_index), finishes that, then calls
- * mh_hidden_close. `foreign`, `last_issued`: see mh_commit_add_table. */
+/* Makes it the table `name` within `commit`: the caller adds its indexes (mh_commit_put_index), finishes that, then
+ * calls mh_hidden_close. `foreign`, `last_issued`: see mh_commit_add_table. */
 mh_status mh_hidden_name(const struct mh_hidden *hidden, mh_commit *commit, const char *name, bool foreign,
                          double last_issued, struct mh_error *err);
 /* After it was named. */

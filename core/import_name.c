@@ -47,7 +47,7 @@ static mh_status check_schema(const mh_commit *commit, const struct mh_importing
                  now->name);
 }
 
-/* Gives the table its indexes: in the order of those it had, in the spaces that were filled, enabled or staged as now. */
+/* Gives the table its indexes, in the spaces filled in the order of those it had; enabled or staged as now. */
 static mh_status put_indexes(mh_commit *commit, const struct mh_hidden *hidden, const struct mh_table *before,
                              const struct mh_table *now, struct mh_error *err) {
   mh_space space = hidden->indexes;

@@ -1,6 +1,6 @@
 /* import_parts: what import.c (which way), import_bulk.c (all or nothing), import_append.c (a batch at a time),
- * import_check.c (before the first of these batches), import_schema.c (whether documents fit) and import_name.c (the end of
- * a hidden table) share; no other file includes it. */
+ * import_check.c (before the first of these batches), import_schema.c (whether documents fit) and import_name.c (the
+ * end of a hidden table) share; no other file includes it. */
 #ifndef MH_IMPORT_PARTS_H
 #define MH_IMPORT_PARTS_H
 
@@ -60,8 +60,8 @@ mh_status mh_importing_check_fits(struct mh_importing *importing, uint64_t line,
 /* Behind the last document, before any of them is stored for good. */
 mh_status mh_importing_check_all_fit(const struct mh_importing *importing, struct mh_error *err);
 
-/* Makes the hidden table the table. MH_REFUSED where others made, dropped or, NEW, filled that meanwhile, or changed what
- * its documents were checked by or gathered for. */
+/* Makes the hidden table the table. MH_REFUSED where others made, dropped or, NEW, filled that meanwhile, or a deploy
+ * changed the schema by which its documents were checked, or its indexes. */
 mh_status mh_importing_name(const struct mh_importing *importing, const struct mh_hidden *hidden, double last_issued,
                             struct mh_error *err);
 

@@ -1,15 +1,17 @@
 /* Whether the documents of an import fit the schema of their table.
  *
  * One thing is not known before the input has ended. v.id() of the table itself takes any string that is not in the id
- * format once the table has held such an id (SPEC 10), and the one that makes it so may come behind a document that refers
- * to it. So there are two validators: `as_is`, by what the table has held, and `if_foreign`, by what it may come to hold.
+ * format once the table has held such an id (SPEC 10), and the one that makes it so may come behind a document that
+ * refers to it. So there are two validators: `as_is`, by what the table has held, and `if_foreign`, by what it may come
+ * to hold.
  *
  *   fits as_is        yes                  the document is taken
- *   fits if_foreign   no                   it is refused, with the reason by if_foreign: it stays true
- *                     yes                  it is taken where a foreign id was seen. Else the fault, by as_is, is kept, the
- *                                          first only, and told at the end of the input if no foreign id came
+ *   fits if_foreign   no                   it is refused, with the reason by if_foreign: that holds whatever comes
+ *                     yes                  it is taken where a foreign id was seen; else taken for now, and the first
+ *                                          such fault, by as_is, is told at the end if no foreign id came
  *
- * Nothing is stored for good before the end of the input, so nothing is refused that fits, and nothing taken that does not. */
+ * Nothing is stored for good before the end of the input, so nothing is refused that fits, and nothing stays that does
+ * not. */
 #include "import_parts.h"
 
 #include <stdlib.h>

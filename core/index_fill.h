@@ -20,8 +20,8 @@ mh_status mh_index_fill_add(mh_index_fill *fill, struct mh_slice document, const
 uint64_t mh_index_fill_entries(const mh_index_fill *fill);
 /* Nothing is added any more; storing begins. */
 mh_status mh_index_fill_sort(mh_index_fill *fill, struct mh_error *err);
-/* Stores the next entry; *found is false when there is none left. `cursor` is one over `space`, of the write transaction.
- * `written_bytes` (may be NULL): about how many bytes of pages that changed. */
+/* Stores the next entry; *found is false when there is none left. `cursor` is one over `space`, of the write
+ * transaction. `written_bytes` (may be NULL): about how many bytes of pages that changed. */
 mh_status mh_index_fill_store(mh_index_fill *fill, mh_kv_txn *kv, mh_space space, mh_kv_cursor *cursor,
                               size_t *written_bytes, bool *found, struct mh_error *err);
 

@@ -1,5 +1,5 @@
-/* What the tests of import, export and deploys say things with: a store, a file from a string, a table as text, what must
- * be true of a store. */
+/* What the tests of import, export and deploys say things with: a store, a file from a string, a table as text, what
+ * must be true of a store. */
 #ifndef IMPORTING_H
 #define IMPORTING_H
 
@@ -122,7 +122,7 @@ static inline void assert_fault(struct fixture *f, mh_status status, const char 
 }
 
 static inline void assert_index_exact(struct fixture *f, mh_kv_txn *kv, const struct mh_table *table,
-                               const struct mh_index *index) {
+                                      const struct mh_index *index) {
   struct mh_walk walk = mh_walk(f->store, table->documents, NULL);
   struct mh_buffer entry = {0};
   uint64_t documents = 0, entries;

@@ -1,5 +1,5 @@
-/* Imports and schemas: documents are checked before anything is stored, indexes are filled, ids that are not in the format
- * are taken where a table has them, deploys beside an import. */
+/* Imports and schemas: documents are checked before anything is stored, indexes are filled, ids that are not in the
+ * format are taken where a table has them, deploys beside an import. */
 #include "importing.h"
 #include "schema_fixture.h"
 
@@ -44,7 +44,8 @@ static void assert_nothing_left(struct fixture *f) {
   mh_txn *txn = NULL;
   mh_space end;
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &end, &f->err));
-  for (mh_space space = MH_SPACES_FIXED; space < end; space++) OK(mh_kv_space_open(mh_store_kv(f->store), space, &f->err));
+  for (mh_space space = MH_SPACES_FIXED; space < end; space++)
+    OK(mh_kv_space_open(mh_store_kv(f->store), space, &f->err));
   OK(mh_txn_begin(f->store, &txn, &f->err));
   for (mh_space space = MH_SPACES_FIXED; space < end; space++) {
     uint64_t entries = 0;
@@ -203,7 +204,7 @@ static void test_foreign_ids(void **state) {
   static const char *const accepted[] = {
       "{\"_id\":\"bob\",\"name\":\"x\"}\n{\"_id\":\"eve\",\"name\":\"x\",\"parent\":\"bob\"}",
       "{\"_id\":\"eve\",\"name\":\"x\",\"parent\":\"bob\"}\n{\"_id\":\"bob\",\"name\":\"x\"}",
-      "{\"name\":\"x\",\"parent\":\"bob\"}\n{\"name\":\"x\",\"parent\":\"tom\"}\n{\"_id\":\"bob\",\"name\":\"x\"}", /* late */
+      "{\"name\":\"x\",\"parent\":\"bob\"}\n{\"name\":\"x\",\"parent\":\"tom\"}\n{\"_id\":\"bob\",\"name\":\"x\"}",
   };
   for (int mode = MH_IMPORT_NEW; mode <= MH_IMPORT_UPSERT; mode++)
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
@@ -237,8 +238,8 @@ static void test_what_is_foreign(void **state) {
   fixture_deploy(f->store, SCHEMA);
   mh_id_format(shape_of(f, "t").number, key.bytes, own);
   mh_id_format(20000, key.bytes, other);
-  snprintf(text, sizeof text, "{\"_id\":\"%s\",\"name\":\"x\",\"parent\":\"%s\"}\n{\"_id\":\"%s\",\"name\":\"x\"}", own, own,
-           other);
+  snprintf(text, sizeof text, "{\"_id\":\"%s\",\"name\":\"x\",\"parent\":\"%s\"}\n{\"_id\":\"%s\",\"name\":\"x\"}", own,
+           own, other);
   OK(import(f, MH_IMPORT_NEW, "t", text));
   assert_int_equal(f->report.other_ids, 1);
   assert_false(is_foreign(f, "t"));
@@ -373,11 +374,12 @@ static mh_status deploy_beside_import(struct intrusion *intrusion, const char *s
   return status;
 }
 
-/* A table that is empty, or not there yet, gets documents at each step: those that do not fit never lie under the schema. */
+/* A table that is empty, or not there yet, gets documents at each step: none that does not fit stays below a schema. */
 static void test_import_at_every_step_of_a_deploy(void **state) {
   struct fixture *f = *state;
   static const char schema[] =
-      FIXTURE_SCHEMA(FIXTURE_TABLE("a", "[" BY_N "]", FIXTURE_OBJECT(FIELDS("number"))) "," TABLE(BY_N, BY_NAME, "number"));
+      FIXTURE_SCHEMA(FIXTURE_TABLE("a", "[" BY_N "]", FIXTURE_OBJECT(FIELDS("number"))) ","
+                     TABLE(BY_N, BY_NAME, "number"));
   static const struct {
     const char *input;
     bool exists;

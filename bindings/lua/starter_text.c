@@ -1,0 +1,44 @@
+#include "fix_text.h"
+
+#include "fix_value.h"
+
+static const char head[] =
+    "-- %s\n"
+    "--\n"
+    "--   mighost scripts/%s.lua --dry-run     shows what it would change; nothing is written\n"
+    "--   mighost scripts/%s.lua               runs it; stopped and run again, it goes on where it was\n"
+    "--   mighost status %s                    tells how far it is\n"
+    "return migrations.define {\n"
+    "  table = %s,%s\n"
+    "  -- batchSize = 100, -- documents stored together; without it, as many as do not keep other writers waiting\n"
+    "\n"
+    "  -- Called for each document of the table, once. What returns nothing changes nothing.\n"
+    "  migrateOne = function(ctx, %s)\n";
+static const char body[] =
+    "    -- Return the fields to set; unset removes one:\n"
+    "    --   if %1$s.role == nil then return { role = \"user\", legacyField = unset } end\n"
+    "    --\n"
+    "    -- or change the document and return it:\n"
+    "    --   %1$s.settings = %1$s.settings or { theme = \"light\" }\n"
+    "    --   %1$s.legacyField = nil\n"
+    "    --   return %1$s\n"
+    "    --\n"
+    "    -- or write with ctx.db, to other tables too:\n"
+    "    --   ctx.db:patch(%1$s._id, { role = \"user\" })\n"
+    "    --   ctx.db:insert(\"log\", { about = %1$s._id, at = now() })\n"
+    "  end,\n"
+    "}\n";
+
+mh_status mh_lua_write_starter(const char *name, const char *table, struct mh_buffer *out, struct mh_error *err) {
+  struct mh_fix fix = {.arena = mh_arena_new()};
+  size_t before = out->size;
+  if (!fix.arena) return mh_fail_nomem(err);
+  const char *document = mh_fix_singular(&fix, table ? table : "", "doc");
+  const char *quoted = mh_fix_quoted(&fix, mh_slice_text(table ? table : "users"));
+  bool ok = mh_buffer_format(out, head, name, name, name, name, quoted, table ? "" : " -- which one?", document) &&
+            mh_buffer_format(out, body, document) && !fix.failed;
+  mh_arena_free(fix.arena);
+  if (ok) return MH_OK;
+  out->size = before;
+  return mh_fail_nomem(err);
+}
