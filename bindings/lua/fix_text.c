@@ -336,7 +336,7 @@ static void write_body(struct writer *writer, const struct mh_breaches *breaches
   writer->indent = 4;
   write_children(writer, &writer->fix.root, document, false);
   for (const struct mh_fix_breach *breach = writer->fix.by_hand; breach; breach = breach->next)
-    by_hand(writer, breach->group, "it is too deep, or its path too long, for a script that writes itself");
+    by_hand(writer, breach->group, "it lies too deep, or its path does not tell where");
   if (breaches->ungrouped)
     line(writer, "-- %s more for reasons too many to list: deploy again after this",
          count_text(&writer->fix, breaches->ungrouped));

@@ -415,7 +415,7 @@ static void test_depth(void **state) {
   define(f, definition);
   import_lines(f, document);
   assert_int_equal(write_fix(f), 1);
-  check_script(f, "not mended here: it is too deep");
+  check_script(f, "not mended here: it lies too deep");
   OK(run(f, (const char *)f->script.data));
 }
 
