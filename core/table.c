@@ -10,6 +10,7 @@
  * bytes in it are not its key here. */
 #include "table.h"
 
+#include "describe.h"
 #include "json.h"
 
 #include <math.h>
@@ -428,8 +429,8 @@ mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found,
 /* -- System fields of documents that are given ------------------------------------------------------------------- */
 
 static mh_status fail_type(const struct mh_field *field, const char *expected, struct mh_error *err) {
-  char actual[120];
-  mh_value_describe(field, actual, sizeof actual);
+  char actual[MH_DESCRIPTION_MAX];
+  mh_value_describe(field, actual);
   mh_fail(err, MH_INVALID, "expected %s, got %s", expected, actual);
   return mh_error_at(err, "/%.*s", (int)field->name.size, (const char *)field->name.data);
 }

@@ -18,7 +18,7 @@
 /* Immutable once compiled; shared between threads. */
 typedef struct mh_validator mh_validator;
 
-/* The tables that ids may be of. Sorted by name; must outlive the validators compiled with it. */
+/* The tables that ids may be of (none: NULL). Sorted by name; must outlive the validators compiled with it. */
 struct mh_id_table {
   const char *name;
   uint32_t number;
@@ -29,14 +29,17 @@ struct mh_id_tables {
   size_t count;
 };
 
-/* `definition` is a value as above. MH_INVALID: it is none, or breaks a rule of Convex's (a record's keys, optional values
- * of a record, field names that are no identifiers, depth); the place is the path within the documents it describes. */
+/* `definition` is a value as above. MH_INVALID: it is none, or breaks a rule: Convex's for records (keys that are literals
+ * or no strings, optional values), the limit of depth, a field that is there twice or has a name that no field may have
+ * (SPEC 2; Convex allows identifiers only). The place is the path within the documents it describes. A table that is not
+ * among `tables` has no ids. */
 mh_status mh_validator_compile(const struct mh_field *definition, const struct mh_id_tables *tables,
                                mh_validator **validator, struct mh_error *err);
 void mh_validator_free(mh_validator *validator); /* NULL is allowed */
 
-/* Whether the value fits. Damaged bytes do not. `_id` and `_creationTime` of a stored document are passed over where
- * `document` says that it is one. */
+/* Whether the value fits. Damaged bytes do not, as far as they must be read to tell: what lies within a v.any() is not, and
+ * texts are not checked to be UTF-8. Of a stored document, `_id` and `_creationTime` are passed over, whether they are
+ * there, and defined, or not. */
 bool mh_validator_fits(const mh_validator *validator, const struct mh_field *value);
 bool mh_validator_fits_document(const mh_validator *validator, struct mh_slice document);
 
@@ -60,17 +63,14 @@ struct mh_breach {
 };
 
 /* Finds the reasons, all of them, in the order of Convex (the fields of an object by name, then what is extra), for a
- * union those of its nearest member: the one of the right type with its discriminating literals right, most fields right
- * and fewest breaches; a member of another type only where there is none of the right one, and then one breach that
+ * union those of its nearest member: the one of the right type with its discriminating literals right, fewest breaches and
+ * most fields right, in this order; a member of another type only where there is none of the right one, and then one breach that
  * lists what is accepted ("expected string or null, got ..."). Calls `take` for each until it returns false.
  * Returns how many were given. Slow: for values that do not fit. */
 size_t mh_validator_explain(const mh_validator *validator, const struct mh_field *value,
                             bool (*take)(void *self, const struct mh_breach *breach), void *self);
 size_t mh_validator_explain_document(const mh_validator *validator, struct mh_slice document,
                                      bool (*take)(void *self, const struct mh_breach *breach), void *self);
-
-/* What a value is, for a message: `42 (integer)`; "a long string" where it is not to be shown. */
-void mh_value_describe(const struct mh_field *value, char *out, size_t size);
 
 /* The first reason as an error: MH_INVALID, its path as place. */
 mh_status mh_validator_fail_document(const mh_validator *validator, struct mh_slice document, struct mh_error *err);
@@ -79,7 +79,8 @@ mh_status mh_validator_fail_document(const mh_validator *validator, struct mh_sl
  * where it is true (Convex: is_subset). */
 bool mh_validator_subset(const mh_validator *narrow, const mh_validator *wide);
 
-/* What an empty table may stand for at a path: bits. A path is the names of fields, with no data for an array element. */
+/* What an empty table may stand for at a path: bits. The empty object, the empty array, where they fit; where neither does,
+ * what objects or arrays may be there (and then its fields are missing). A path is the names of fields, with no data for an array element. */
 enum { MH_ADMITS_OBJECT = 1, MH_ADMITS_ARRAY = 2 };
 unsigned mh_validator_admits(const mh_validator *validator, const struct mh_slice *path, size_t steps);
 

@@ -1,449 +1,302 @@
-#include "validator_nodes.h"
+/* Why a value does not fit: the slow way, for values that do not. */
+#include "validator_parts.h"
 
-#include "json.h"
+#include "describe.h"
+#include "id.h"
 #include "nearest.h"
 
 #include <stdio.h>
 
-enum {
-  SHOWN_MAX = 60,  /* characters of a value: a glance, not a dump */
-  LISTED_MAX = 8   /* what a union accepts, at most so many of its members */
-};
-
-/* An explanation as it goes on. */
 struct explaining {
   const mh_validator *validator;
-  bool (*take)(void *self, const struct mh_breach *breach); /* NULL: breaches are only counted */
+  bool (*take)(void *self, const struct mh_breach *breach);
   void *self;
-  bool ended;
-  size_t count;
-  struct mh_breach breach; /* its path and pattern are those of the value at hand */
+  size_t given;
+  bool stopped;
+  struct mh_breach breach; /* being filled; its path and pattern are where the explanation stands */
 };
 
-/* ---- words ---- */
+/* ---- one breach ---- */
 
-static const char *type_name(enum mh_type type) {
-  switch (type) {
-    case MH_DOUBLE: return "float";
-    case MH_STRING: return "string";
-    case MH_OBJECT: return "object";
-    case MH_ARRAY: return "array";
-    case MH_BYTES: return "bytes";
-    case MH_BOOLEAN: return "boolean";
-    case MH_NULL: return "null";
-    case MH_INT64: return "integer";
-  }
-  return "unknown";
+static void give(struct explaining *e, enum mh_breach_kind kind, struct mh_slice expected, enum mh_type actual) {
+  if (e->stopped) return;
+  e->breach.kind = kind;
+  e->breach.expected = expected;
+  e->breach.actual = actual;
+  e->given++;
+  e->stopped = !e->take(e->self, &e->breach);
 }
 
-void mh_value_describe(const struct mh_field *value, char *out, size_t size) {
-  struct mh_buffer text = {0};
-  struct mh_error ignored;
-  const char *name = type_name(value->type);
-  mh_status status = mh_json_write_value(value, MH_JSON_LINES, &text, &ignored);
-  if (status || value->type == MH_NULL)
-    snprintf(out, size, "%s", name);
-  else if (text.size > SHOWN_MAX)
-    snprintf(out, size, "%s %s", value->type == MH_OBJECT || value->type == MH_ARRAY ? "a large" : "a long", name);
+static void give_damaged(struct explaining *e, const struct mh_node *node, enum mh_type actual) {
+  static const char text[] = "the bytes are damaged; restore a backup, or replace the document";
+  memcpy(e->breach.reason, text, sizeof text);
+  memcpy(e->breach.message, text, sizeof text);
+  give(e, MH_BREACH_DAMAGED, node->definition, actual);
+}
+
+static void expected_texts(const mh_validator *validator, const struct mh_node *node, const struct mh_node *choice,
+                           char expected[MH_EXPECTED_TEXT_MAX], char all[MH_EXPECTED_TEXT_MAX]) {
+  mh_node_text(validator, node, expected);
+  if (choice)
+    mh_node_tags_text(validator, choice, all);
   else
-    snprintf(out, size, "%.*s (%s)", (int)text.size, (const char *)text.data, name);
-  mh_buffer_free(&text);
+    memcpy(all, expected, MH_EXPECTED_TEXT_MAX);
 }
 
-struct words {
-  char *out;
-  size_t size, used;
-};
-
-static void add_words(struct words *words, const char *text) {
-  int wrote = snprintf(words->out + words->used, words->size - words->used, "%s", text);
-  words->used += (size_t)wrote < words->size - words->used ? (size_t)wrote : words->size - words->used - 1;
+/* `choice`, where it is not NULL, is the union that the field is the tag of: the message says what all its members have
+ * there; the reason, by which breaches are grouped, what the nearest one has, since that is what is expected. */
+static void give_missing(struct explaining *e, const struct mh_node *node, const struct mh_node *choice) {
+  char expected[MH_EXPECTED_TEXT_MAX], all[MH_EXPECTED_TEXT_MAX];
+  expected_texts(e->validator, node, choice, expected, all);
+  snprintf(e->breach.reason, sizeof e->breach.reason, "missing, expected %s", expected);
+  snprintf(e->breach.message, sizeof e->breach.message, "missing, expected %s", all);
+  give(e, MH_BREACH_MISSING, node->definition, 0);
 }
 
-static void add_literal(struct words *words, const struct mh_field *literal) {
-  struct mh_buffer text = {0};
-  struct mh_error ignored;
-  if (!mh_json_write_value(literal, MH_JSON_LINES, &text, &ignored) && mh_buffer_append(&text, "", 1))
-    add_words(words, text.size > SHOWN_MAX ? "a long string" : (const char *)text.data);
-  mh_buffer_free(&text);
+enum { SUGGESTION_MAX = 100 /* "; did you mean \"admin\"?" */ };
+
+static void put_suggestion(const char *best, char text[SUGGESTION_MAX]) {
+  enum { SUGGESTED_MAX = 64 /* bytes; nobody mistypes a longer name by one letter */ };
+  *text = 0;
+  if (best && strlen(best) <= SUGGESTED_MAX) snprintf(text, SUGGESTION_MAX, "; did you mean \"%s\"?", best);
 }
 
-/* What the node expects: "string", "\"user\" or \"admin\"", "an id of users". */
-static void add_expected(struct words *words, const mh_validator *validator, uint32_t number) {
-  static const char *const names[] = {
-      [MH_VALIDATES_NULL] = "null",   [MH_VALIDATES_NUMBER] = "number", [MH_VALIDATES_INT64] = "integer",
-      [MH_VALIDATES_BOOLEAN] = "boolean", [MH_VALIDATES_STRING] = "string", [MH_VALIDATES_BYTES] = "bytes",
-      [MH_VALIDATES_ANY] = "any value", [MH_VALIDATES_ARRAY] = "array", [MH_VALIDATES_OBJECT] = "object",
-      [MH_VALIDATES_RECORD] = "object"};
-  const struct mh_validator_node *node = &validator->nodes[number];
-  if (node->kind == MH_VALIDATES_LITERAL) {
-    add_literal(words, &node->literal);
-  } else if (node->kind == MH_VALIDATES_ID) {
-    char name[80];
-    snprintf(name, sizeof name, "an id of %.*s", (int)(node->id.name.size < 64 ? node->id.name.size : 64),
-             (const char *)node->id.name.data);
-    add_words(words, name);
-  } else if (node->kind == MH_VALIDATES_UNION) {
-    if (!node->one_of.count) add_words(words, "nothing (an empty union)");
-    for (uint32_t i = 0; i < node->one_of.count && i <= LISTED_MAX; i++) {
-      if (i) add_words(words, i + 1 == node->one_of.count ? " or " : ", ");
-      if (i == LISTED_MAX)
-        add_words(words, "...");
-      else
-        add_expected(words, validator, validator->members[node->one_of.first + i]);
-    }
-  } else {
-    add_words(words, names[node->kind]);
+static void offer_literals(const mh_validator *validator, const struct mh_name_table *table, struct mh_nearest *nearest) {
+  for (uint32_t i = 0; i <= table->mask; i++) {
+    const struct mh_name_slot *slot = &validator->slots[table->first_slot + i];
+    if (slot->key.size != MH_SLOT_FREE) mh_nearest_offer(nearest, (const char *)mh_slot_name(validator, slot).data);
   }
 }
 
-static void expected_text(const mh_validator *validator, uint32_t number, char *out, size_t size) {
-  struct words words = {out, size, 0};
-  out[0] = 0;
-  add_expected(&words, validator, number);
-}
-
-/* Whether a literal, or a literal among the members, is of that type: then another value of it is at fault. */
-static bool has_literal_of(const mh_validator *validator, uint32_t number, enum mh_type type) {
-  const struct mh_validator_node *node = &validator->nodes[number];
-  if (node->kind == MH_VALIDATES_LITERAL) return node->types >> type & 1;
-  for (uint32_t i = 0; node->kind == MH_VALIDATES_UNION && i < node->one_of.count; i++)
-    if (has_literal_of(validator, validator->members[node->one_of.first + i], type)) return true;
-  return false;
-}
-
-static void offer_literals(struct mh_nearest *nearest, const mh_validator *validator, uint32_t number,
-                           char (*texts)[64], size_t room, size_t *used) {
-  const struct mh_validator_node *node = &validator->nodes[number];
-  if (node->kind == MH_VALIDATES_LITERAL && node->literal.type == MH_STRING && *used < room) {
-    struct mh_slice text = mh_field_string(&node->literal);
-    if (text.size >= sizeof *texts || memchr(text.data, 0, text.size)) return;
-    memcpy(texts[*used], text.data, text.size);
-    texts[*used][text.size] = 0;
-    mh_nearest_offer(nearest, texts[(*used)++]);
+/* The literal string that the value may have been meant to be. */
+static void suggest_literal(const mh_validator *validator, const struct mh_node *node, const struct mh_node *choice,
+                            const struct mh_field *value, char text[SUGGESTION_MAX]) {
+  struct mh_nearest nearest = {0};
+  if (value->type == MH_STRING) {
+    nearest = mh_nearest((const char *)mh_field_string(value).data);
+    if (choice)
+      offer_literals(validator, &choice->choice.tags, &nearest);
+    else if (node->kind == MH_NODE_UNION)
+      offer_literals(validator, &node->choice.strings, &nearest);
+    else if (node->kind == MH_NODE_LITERAL && node->literal.type == MH_STRING)
+      mh_nearest_offer(&nearest, (const char *)mh_field_string(&node->literal).data);
   }
-  for (uint32_t i = 0; node->kind == MH_VALIDATES_UNION && i < node->one_of.count; i++)
-    offer_literals(nearest, validator, validator->members[node->one_of.first + i], texts, room, used);
+  put_suggestion(nearest.best, text);
 }
 
-/* "; did you mean "admin"?" for a string near a literal. */
-static void suggest(const mh_validator *validator, uint32_t number, const struct mh_field *value, char *out,
-                    size_t size) {
-  char typed[64], texts[32][64];
-  size_t used = 0;
-  out[0] = 0;
-  if (value->type != MH_STRING || mh_field_string(value).size >= sizeof typed) return;
-  struct mh_slice text = mh_field_string(value);
-  memcpy(typed, text.data, text.size);
-  typed[text.size] = 0;
-  struct mh_nearest nearest = mh_nearest(typed);
-  offer_literals(&nearest, validator, number, texts, 32, &used);
-  if (nearest.best) snprintf(out, size, "; did you mean \"%s\"?", nearest.best);
+/* Another type, or another value than the literals. */
+static void give_type(struct explaining *e, const struct mh_node *node, const struct mh_node *choice,
+                      const struct mh_field *value) {
+  char got[MH_DESCRIPTION_MAX], meant[SUGGESTION_MAX];
+  char expected[MH_EXPECTED_TEXT_MAX], all[MH_EXPECTED_TEXT_MAX];
+  bool another = node->may & MH_TYPE_BIT(value->type);
+  expected_texts(e->validator, node, choice, expected, all);
+  suggest_literal(e->validator, node, choice, value, meant);
+  mh_value_describe(value, got);
+  snprintf(e->breach.reason, sizeof e->breach.reason, "expected %s, got %s%s", expected, another ? "another " : "",
+           mh_type_name(value->type));
+  snprintf(e->breach.message, sizeof e->breach.message, "expected %s, got %s%s", all, got, meant);
+  give(e, MH_BREACH_TYPE, node->definition, value->type);
 }
 
-/* ---- breaches ---- */
-
-static void report(struct explaining *explaining, enum mh_breach_kind kind, const struct mh_slice *expected,
-                   enum mh_type actual) {
-  struct mh_breach *breach = &explaining->breach;
-  explaining->count++;
-  if (!explaining->take) return;
-  breach->kind = kind;
-  breach->expected = expected ? *expected : mh_slice(NULL, 0);
-  breach->actual = actual;
-  explaining->ended = !explaining->take(explaining->self, breach);
-}
-
-static void report_missing(struct explaining *explaining, uint32_t number) {
-  struct mh_breach *breach = &explaining->breach;
-  char expected[180];
-  if (explaining->take) {
-    expected_text(explaining->validator, number, expected, sizeof expected);
-    snprintf(breach->reason, sizeof breach->reason, "missing, expected %s", expected);
-    snprintf(breach->message, sizeof breach->message, "missing, expected %s", expected);
-  }
-  report(explaining, MH_BREACH_MISSING, &explaining->validator->nodes[number].definition.raw, (enum mh_type)0);
-}
-
-static void report_extra(struct explaining *explaining, const struct mh_field *value) {
-  struct mh_breach *breach = &explaining->breach;
-  char actual[120];
-  if (explaining->take) {
-    mh_value_describe(value, actual, sizeof actual);
-    snprintf(breach->reason, sizeof breach->reason, "not in the schema");
-    snprintf(breach->message, sizeof breach->message, "not in the schema, got %s", actual);
-  }
-  report(explaining, MH_BREACH_EXTRA, NULL, value->type);
-}
-
-static void report_damaged(struct explaining *explaining) {
-  snprintf(explaining->breach.reason, sizeof explaining->breach.reason, "the stored bytes are damaged");
-  snprintf(explaining->breach.message, sizeof explaining->breach.message, "the stored bytes are damaged");
-  report(explaining, MH_BREACH_DAMAGED, NULL, (enum mh_type)0);
-}
-
-/* What an id in the format is: "an id of posts". False when it is none. */
-static bool describe_id(const mh_validator *validator, struct mh_slice text, char *out, size_t size) {
+/* Whether a text is an id, and what kind of one: "an id of posts". */
+static bool id_kind(const mh_validator *validator, struct mh_slice text, char kind[MH_IDENTIFIER_TEXT_MAX]) {
   uint32_t number;
   uint8_t internal[MH_KEY_BYTES];
+  const char *table = "a table that is not there";
   if (!mh_id_parse(text, &number, internal)) return false;
-  snprintf(out, size, "an id of a table that is not there");
   for (size_t i = 0; i < validator->tables.count; i++)
-    if (validator->tables.tables[i].number == number)
-      snprintf(out, size, "an id of %s", validator->tables.tables[i].name);
+    if (validator->tables.tables[i].number == number) table = validator->tables.tables[i].name;
+  snprintf(kind, MH_IDENTIFIER_TEXT_MAX, "an id of %.64s", table);
   return true;
 }
 
-static bool has_id(const mh_validator *validator, uint32_t number) {
-  const struct mh_validator_node *node = &validator->nodes[number];
-  if (node->kind == MH_VALIDATES_ID) return true;
-  for (uint32_t i = 0; node->kind == MH_VALIDATES_UNION && i < node->one_of.count; i++)
-    if (has_id(validator, validator->members[node->one_of.first + i])) return true;
-  return false;
+/* A string that is not the id it should be, or a key that is not. */
+static void give_text(struct explaining *e, enum mh_breach_kind kind, const struct mh_node *node, const char *expected,
+                      struct mh_slice text) {
+  char got[MH_DESCRIPTION_MAX], id[MH_IDENTIFIER_TEXT_MAX];
+  const char *must = kind == MH_BREACH_KEY ? "the key must be" : "expected";
+  bool is_id = id_kind(e->validator, text, id);
+  mh_string_describe(text, got);
+  snprintf(e->breach.reason, sizeof e->breach.reason, "%s %s, got %s", must, expected,
+           is_id ? id : "a string that is no id");
+  snprintf(e->breach.message, sizeof e->breach.message, "%s %s, got %s, which is %s", must, expected, got,
+           is_id ? id : "no id");
+  give(e, kind, node->definition, MH_STRING);
 }
 
-static void report_type(struct explaining *explaining, uint32_t number, const struct mh_field *value) {
-  const mh_validator *validator = explaining->validator;
-  struct mh_breach *breach = &explaining->breach;
-  bool is_id = has_id(validator, number) && value->type == MH_STRING;
-  char expected[120], actual[120], hint[100], kind[100];
-  if (explaining->take) {
-    expected_text(validator, number, expected, sizeof expected);
-    mh_value_describe(value, actual, sizeof actual);
-    suggest(validator, number, value, hint, sizeof hint);
-    if (is_id && describe_id(validator, mh_field_string(value), kind, sizeof kind)) {
-      snprintf(breach->reason, sizeof breach->reason, "expected %s, got %s", expected, kind);
-      snprintf(breach->message, sizeof breach->message, "expected %s, got %.*s, %s", expected,
-               (int)mh_field_string(value).size, (const char *)mh_field_string(value).data, kind);
-    } else {
-      bool other = is_id || has_literal_of(validator, number, value->type);
-      snprintf(breach->reason, sizeof breach->reason, "expected %s, got %s%s", expected, other ? "another " : "",
-               type_name(value->type));
-      snprintf(breach->message, sizeof breach->message, "expected %s, got %s%s", expected, actual, hint);
-    }
-  }
-  report(explaining, is_id ? MH_BREACH_ID : MH_BREACH_TYPE, &validator->nodes[number].definition.raw, value->type);
-}
+/* ---- where it is ---- */
 
-static void report_key(struct explaining *explaining, uint32_t number, struct mh_slice name) {
-  struct mh_breach *breach = &explaining->breach;
-  char expected[180];
-  if (explaining->take) {
-    expected_text(explaining->validator, number, expected, sizeof expected);
-    snprintf(breach->reason, sizeof breach->reason, "the key must be %s", expected);
-    snprintf(breach->message, sizeof breach->message, "the key must be %s, got \"%.*s\"", expected,
-             (int)(name.size < SHOWN_MAX ? name.size : SHOWN_MAX), (const char *)name.data);
-  }
-  report(explaining, MH_BREACH_KEY, &explaining->validator->nodes[number].definition.raw, (enum mh_type)0);
-}
-
-/* ---- walking ---- */
-
-static void explain(struct explaining *explaining, uint32_t number, const struct mh_field *value, bool is_document);
-
-/* Where the value at hand is, to go back to. */
 struct position {
   size_t path, pattern;
 };
 
-static struct position step(struct explaining *explaining, struct mh_slice name, bool varies) {
-  struct mh_breach *breach = &explaining->breach;
-  struct position before = {strlen(breach->path), strlen(breach->pattern)};
-  mh_pointer_append(breach->path, sizeof breach->path, name);
-  mh_pointer_append(breach->pattern, sizeof breach->pattern, varies ? mh_slice_text("*") : name);
-  return before;
+static struct position enter(struct explaining *e, struct mh_slice step, bool any) {
+  struct position outer = {strlen(e->breach.path), strlen(e->breach.pattern)};
+  mh_pointer_append(e->breach.path, sizeof e->breach.path, step);
+  mh_pointer_append(e->breach.pattern, sizeof e->breach.pattern, any ? mh_slice_text("*") : step);
+  return outer;
 }
 
-static void step_back(struct explaining *explaining, struct position before) {
-  explaining->breach.path[before.path] = 0;
-  explaining->breach.pattern[before.pattern] = 0;
+static void leave(struct explaining *e, struct position outer) {
+  e->breach.path[outer.path] = 0;
+  e->breach.pattern[outer.pattern] = 0;
 }
 
-static void explain_array(struct explaining *explaining, uint32_t element, struct mh_slice raw) {
-  struct mh_bson_reader reader;
+/* ---- objects and arrays ---- */
+
+static void explain(struct explaining *e, const struct mh_node *node, const struct mh_field *value, bool is_document);
+
+/* A field that is not in the schema, with the one of it that may have been meant: not there, and of a name like it. */
+static void give_extra(struct explaining *e, const struct mh_node *object, struct mh_slice raw,
+                       const struct mh_field *field) {
+  char got[MH_DESCRIPTION_MAX], meant[SUGGESTION_MAX];
+  struct mh_field other;
+  struct mh_nearest nearest = mh_nearest((const char *)field->name.data);
+  for (uint32_t i = 0; i < object->object.count; i++) {
+    struct mh_slice name = mh_slot_name(e->validator, mh_node_field(e->validator, object, i));
+    if (!mh_bson_find(raw, name, &other)) mh_nearest_offer(&nearest, (const char *)name.data);
+  }
+  mh_value_describe(field, got);
+  put_suggestion(nearest.best, meant);
+  snprintf(e->breach.reason, sizeof e->breach.reason, "not in the schema");
+  snprintf(e->breach.message, sizeof e->breach.message, "not in the schema, got %s%s", got, meant);
+  give(e, MH_BREACH_EXTRA, mh_slice(NULL, 0), field->type);
+}
+
+/* A field of the object. `choice` is the union that the object is a member of, where a tag tells its members apart. */
+static void explain_field(struct explaining *e, const struct mh_node *choice, const struct mh_name_slot *slot,
+                          struct mh_slice raw) {
+  const struct mh_node *node = &e->validator->nodes[slot->node];
+  struct mh_slice name = mh_slot_name(e->validator, slot);
   struct mh_field field;
-  mh_bson_read(&reader, raw);
-  while (!explaining->ended && mh_bson_next(&reader, &field)) {
-    if (mh_node_fits(explaining->validator, element, field.type, field.raw, false)) continue;
-    struct position before = step(explaining, field.name, true);
-    explain(explaining, element, &field, false);
-    step_back(explaining, before);
-  }
-  if (reader.damaged) report_damaged(explaining);
-}
-
-static void explain_record(struct explaining *explaining, const struct mh_validator_node *node, struct mh_slice raw) {
-  struct mh_bson_reader reader;
-  struct mh_field field;
-  mh_bson_read(&reader, raw);
-  while (!explaining->ended && mh_bson_next(&reader, &field)) {
-    struct position before = step(explaining, field.name, true);
-    if (!mh_node_fits_key(explaining->validator, node->record.keys, field.name))
-      report_key(explaining, node->record.keys, field.name);
-    else
-      explain(explaining, node->record.values, &field, false);
-    step_back(explaining, before);
-  }
-  if (reader.damaged) report_damaged(explaining);
-}
-
-static void explain_extra(struct explaining *explaining, const struct mh_validator_node *node, struct mh_slice raw,
-                          bool is_document) {
-  struct mh_bson_reader reader;
-  struct mh_field field;
-  mh_bson_read(&reader, raw);
-  while (!explaining->ended && mh_bson_next(&reader, &field)) {
-    bool is_system = is_document && (mh_slice_equal(field.name, mh_slice_text("_id")) ||
-                                     mh_slice_equal(field.name, mh_slice_text("_creationTime")));
-    if (is_system || mh_node_field(explaining->validator, node, field.name)) continue;
-    struct position before = step(explaining, field.name, false);
-    report_extra(explaining, &field);
-    step_back(explaining, before);
-  }
-  if (reader.damaged) report_damaged(explaining);
-}
-
-/* The fields of the validator by name, then what is extra, as Convex does. */
-static void explain_object(struct explaining *explaining, const struct mh_validator_node *node, struct mh_slice raw,
-                           bool is_document) {
-  for (uint32_t i = 0; !explaining->ended && i < node->object.count; i++) {
-    const struct mh_node_field *known = &explaining->validator->fields[node->object.first + i];
-    struct mh_field value;
-    if (is_document && known->is_system) continue;
-    bool found = mh_bson_find(raw, known->name, &value);
-    if (found ? mh_node_fits(explaining->validator, known->node, value.type, value.raw, false) : known->optional)
-      continue;
-    struct position before = step(explaining, known->name, false);
-    if (found)
-      explain(explaining, known->node, &value, false);
-    else
-      report_missing(explaining, known->node);
-    step_back(explaining, before);
-  }
-  if (!explaining->ended) explain_extra(explaining, node, raw, is_document);
-}
-
-/* ---- the nearest member of a union ---- */
-
-/* How near a value comes to a member: what is compared first stands first, and less is nearer. */
-struct distance {
-  size_t wrong_literals, breaches, unknown;
-};
-
-static bool is_literal(const mh_validator *validator, uint32_t number) {
-  const struct mh_validator_node *node = &validator->nodes[number];
-  if (node->kind != MH_VALIDATES_UNION) return node->kind == MH_VALIDATES_LITERAL;
-  for (uint32_t i = 0; i < node->one_of.count; i++)
-    if (!is_literal(validator, validator->members[node->one_of.first + i])) return false;
-  return node->one_of.count > 0;
-}
-
-static struct distance distance_to(const struct explaining *explaining, uint32_t number, const struct mh_field *value,
-                                   bool is_document) {
-  const mh_validator *validator = explaining->validator;
-  const struct mh_validator_node *node = &validator->nodes[number];
-  struct explaining counting = {.validator = validator};
-  struct distance distance = {0};
-  explain(&counting, number, value, is_document);
-  distance.breaches = counting.count;
-  for (uint32_t i = 0; node->kind == MH_VALIDATES_OBJECT && i < node->object.count; i++) {
-    const struct mh_node_field *known = &validator->fields[node->object.first + i];
-    struct mh_field field;
-    bool found = mh_bson_find(value->raw, known->name, &field);
-    bool fits = found && mh_node_fits(validator, known->node, field.type, field.raw, false);
-    distance.wrong_literals += is_literal(validator, known->node) && !fits && !(known->optional && !found);
-    distance.unknown += !fits;
-  }
-  return distance;
-}
-
-static bool is_nearer(struct distance a, struct distance b) {
-  if (a.wrong_literals != b.wrong_literals) return a.wrong_literals < b.wrong_literals;
-  if (a.breaches != b.breaches) return a.breaches < b.breaches;
-  return a.unknown < b.unknown;
-}
-
-static void find_nearest(const struct explaining *explaining, const struct mh_validator_node *node,
-                         const struct mh_field *value, bool is_document, uint32_t *nearest,
-                         struct distance *distance) {
-  const mh_validator *validator = explaining->validator;
-  for (uint32_t i = 0; i < node->one_of.count; i++) {
-    uint32_t number = validator->members[node->one_of.first + i];
-    const struct mh_validator_node *member = &validator->nodes[number];
-    if (!(member->types >> value->type & 1)) continue;
-    if (member->kind == MH_VALIDATES_UNION) {
-      find_nearest(explaining, member, value, is_document, nearest, distance);
-      continue;
-    }
-    if (member->kind != MH_VALIDATES_OBJECT && member->kind != MH_VALIDATES_ARRAY &&
-        member->kind != MH_VALIDATES_RECORD)
-      continue;
-    struct distance candidate = distance_to(explaining, number, value, is_document);
-    if (*nearest && !is_nearer(candidate, *distance)) continue;
-    *nearest = number;
-    *distance = candidate;
-  }
-}
-
-static void explain_one_of(struct explaining *explaining, uint32_t number, const struct mh_field *value,
-                           bool is_document) {
-  uint32_t nearest = 0; /* no member is the whole */
-  struct distance distance;
-  find_nearest(explaining, &explaining->validator->nodes[number], value, is_document, &nearest, &distance);
-  if (nearest)
-    explain(explaining, nearest, value, is_document);
+  bool is_there = mh_bson_find(raw, name, &field);
+  if (is_there ? mh_node_fits(e->validator, node, field.type, field.raw) : !slot->required) return;
+  if (choice && !mh_slice_equal(name, choice->choice.tag)) choice = NULL;
+  struct position outer = enter(e, name, false);
+  if (!is_there)
+    give_missing(e, node, choice);
+  else if (choice)
+    give_type(e, node, choice, &field);
   else
-    report_type(explaining, number, value);
+    explain(e, node, &field, false);
+  leave(e, outer);
 }
 
-static void explain(struct explaining *explaining, uint32_t number, const struct mh_field *value, bool is_document) {
-  const struct mh_validator_node *node = &explaining->validator->nodes[number];
-  if (mh_node_fits(explaining->validator, number, value->type, value->raw, is_document)) return;
-  if (node->kind == MH_VALIDATES_UNION)
-    explain_one_of(explaining, number, value, is_document);
-  else if (!(node->types >> value->type & 1))
-    report_type(explaining, number, value);
-  else if (node->kind == MH_VALIDATES_OBJECT)
-    explain_object(explaining, node, value->raw, is_document);
-  else if (node->kind == MH_VALIDATES_ARRAY)
-    explain_array(explaining, node->element, value->raw);
-  else if (node->kind == MH_VALIDATES_RECORD)
-    explain_record(explaining, node, value->raw);
+static void explain_fields(struct explaining *e, const struct mh_node *choice, const struct mh_node *object,
+                           struct mh_slice raw, bool is_document) {
+  struct mh_bson_reader reader;
+  struct mh_field field;
+  for (uint32_t i = 0; !e->stopped && i < object->object.count; i++) {
+    const struct mh_name_slot *slot = mh_node_field(e->validator, object, i);
+    if (!(is_document && slot->system)) explain_field(e, choice, slot, raw);
+  }
+  mh_bson_read(&reader, raw);
+  while (!e->stopped && mh_bson_next(&reader, &field)) {
+    if (mh_name_slot_of(e->validator, &object->object.names, field.name) ||
+        (is_document && mh_name_is_system(field.name)))
+      continue;
+    struct position outer = enter(e, field.name, false);
+    give_extra(e, object, raw, &field);
+    leave(e, outer);
+  }
+}
+
+static void explain_key(struct explaining *e, const struct mh_node *keys, struct mh_slice key) {
+  char expected[MH_EXPECTED_TEXT_MAX];
+  if (mh_node_fits_text(e->validator, keys, key)) return;
+  mh_node_text(e->validator, keys, expected);
+  give_text(e, MH_BREACH_KEY, keys, expected, key);
+}
+
+/* The elements of an array, or the keys (not NULL) and values of a record. */
+static void explain_elements(struct explaining *e, const struct mh_node *keys, const struct mh_node *values,
+                             struct mh_slice raw) {
+  struct mh_bson_reader reader;
+  struct mh_field field;
+  mh_bson_read(&reader, raw);
+  while (!e->stopped && mh_bson_next(&reader, &field)) {
+    struct position outer = enter(e, field.name, true);
+    if (keys) explain_key(e, keys, field.name);
+    explain(e, values, &field, false);
+    leave(e, outer);
+  }
+}
+
+/* ---- any value ---- */
+
+/* What is accepted at this place is listed in one breach. */
+static void explain_scalar(struct explaining *e, const struct mh_node *node, const struct mh_field *value) {
+  char expected[MH_EXPECTED_TEXT_MAX];
+  bool takes_ids = node->kind == MH_NODE_ID || (node->kind == MH_NODE_UNION && node->choice.has_ids);
+  if (value->type != MH_STRING || !takes_ids) {
+    give_type(e, node, NULL, value);
+    return;
+  }
+  mh_node_text(e->validator, node, expected);
+  give_text(e, MH_BREACH_ID, node, expected, mh_field_string(value));
+}
+
+static void explain_choice(struct explaining *e, const struct mh_node *choice, const struct mh_field *value,
+                           bool is_document) {
+  const struct mh_node *nearest = mh_node_nearest(e->validator, choice, value, is_document);
+  if (!nearest)
+    explain_scalar(e, choice, value);
+  else if (nearest->kind == MH_NODE_OBJECT)
+    explain_fields(e, choice->choice.tag.data ? choice : NULL, nearest, value->raw, is_document);
   else
-    report_type(explaining, number, value);
+    explain(e, nearest, value, is_document);
 }
 
-/* ---- what others call ---- */
-
-static size_t explain_all(const mh_validator *validator, const struct mh_field *value, bool is_document,
-                          bool (*take)(void *self, const struct mh_breach *breach), void *self) {
-  struct explaining explaining = {.validator = validator, .take = take, .self = self};
-  explain(&explaining, 0, value, is_document);
-  if (!explaining.count && !mh_node_fits(validator, 0, value->type, value->raw, is_document))
-    report_damaged(&explaining); /* a name that is there twice */
-  return explaining.count;
+static void explain(struct explaining *e, const struct mh_node *node, const struct mh_field *value, bool is_document) {
+  bool is_container = value->type == MH_OBJECT || value->type == MH_ARRAY;
+  if (e->stopped || (!is_document && mh_node_fits(e->validator, node, value->type, value->raw))) return;
+  if (is_container && node->may & ~node->whole & MH_TYPE_BIT(value->type) && !mh_bson_sound(value->raw)) {
+    give_damaged(e, node, value->type);
+  } else if (node->kind == MH_NODE_UNION) {
+    explain_choice(e, node, value, is_document);
+  } else if (!is_container || !(node->may & MH_TYPE_BIT(value->type))) {
+    explain_scalar(e, node, value);
+  } else if (node->kind == MH_NODE_OBJECT) {
+    explain_fields(e, NULL, node, value->raw, is_document);
+  } else if (node->kind == MH_NODE_RECORD) {
+    explain_elements(e, &e->validator->nodes[node->record.keys], &e->validator->nodes[node->record.values], value->raw);
+  } else if (node->kind == MH_NODE_ARRAY) {
+    explain_elements(e, NULL, &e->validator->nodes[node->element], value->raw);
+  }
 }
 
 size_t mh_validator_explain(const mh_validator *validator, const struct mh_field *value,
                             bool (*take)(void *self, const struct mh_breach *breach), void *self) {
-  return explain_all(validator, value, false, take, self);
+  struct explaining e = {.validator = validator, .take = take, .self = self};
+  const struct mh_node *root = mh_node_root(validator);
+  if (mh_validator_fits(validator, value)) return 0;
+  if (mh_bson_value_size((uint8_t)value->type, value->raw.data, mh_slice_end(value->raw)) == value->raw.size)
+    explain(&e, root, value, false);
+  if (e.given == 0) give_damaged(&e, root, value->type); /* a field twice, perhaps */
+  return e.given;
 }
 
 size_t mh_validator_explain_document(const mh_validator *validator, struct mh_slice document,
                                      bool (*take)(void *self, const struct mh_breach *breach), void *self) {
+  struct explaining e = {.validator = validator, .take = take, .self = self};
+  const struct mh_node *root = mh_node_root(validator);
   const struct mh_field value = {.raw = document, .type = MH_OBJECT};
-  return explain_all(validator, &value, true, take, self);
+  if (mh_validator_fits_document(validator, document)) return 0;
+  if (mh_bson_sound(document)) explain(&e, root, &value, true);
+  if (e.given == 0) give_damaged(&e, root, MH_OBJECT);
+  return e.given;
 }
 
+/* ---- an error ---- */
+
 static bool take_first(void *self, const struct mh_breach *breach) {
-  *(struct mh_breach *)self = *breach;
+  struct mh_error *err = self;
+  mh_fail(err, MH_INVALID, "%s", breach->message);
+  if (breach->path[0]) mh_error_at(err, "%s", breach->path);
   return false;
 }
 
 mh_status mh_validator_fail_document(const mh_validator *validator, struct mh_slice document, struct mh_error *err) {
-  struct mh_breach breach;
-  if (!mh_validator_explain_document(validator, document, take_first, &breach))
-    return mh_fail(err, MH_INVALID, "the document does not fit the schema");
-  mh_fail(err, MH_INVALID, "%s", breach.message);
-  return breach.path[0] ? mh_error_at(err, "%s", breach.path) : MH_INVALID;
+  return mh_validator_explain_document(validator, document, take_first, err) ? MH_INVALID : MH_OK;
 }

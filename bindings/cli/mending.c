@@ -195,12 +195,8 @@ static bool is_unfinished(const struct mh_mending_file *script) {
 }
 
 static bool print_runs(const struct mh_cli *cli, const struct mh_mending_file *script, struct mh_buffer *command) {
-  const char *edit = is_unfinished(script) ? "# edit its error(...) lines first" : "# shows what it would change";
-  bool ok = mh_command_begin(cli, command) && mh_command_word(command, script->path) &&
-            mh_command_word(command, "--dry-run");
-  ok = print_command(cli, command, ok, edit);
-  ok = ok && mh_command_begin(cli, command) && mh_command_word(command, script->path);
-  return print_command(cli, command, ok, "");
+  bool ok = mh_command_begin(cli, command) && mh_command_word(command, script->path);
+  return print_command(cli, command, ok, is_unfinished(script) ? "# edit its error(...) lines first" : "");
 }
 
 mh_status mh_mending_print_commands(const struct mh_cli *cli, const struct mh_mending *mending, bool written,

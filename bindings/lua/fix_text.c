@@ -336,7 +336,7 @@ static void write_body(struct writer *writer, const struct mh_breaches *breaches
   writer->indent = 4;
   write_children(writer, &writer->fix.root, document, false);
   for (const struct mh_fix_breach *breach = writer->fix.by_hand; breach; breach = breach->next)
-    by_hand(writer, breach->group, "it is too deep, or its path too long, for a script that writes itself");
+    by_hand(writer, breach->group, "it lies too deep, or its path does not tell where");
   if (breaches->ungrouped)
     line(writer, "-- %s more for reasons too many to list: deploy again after this",
          count_text(&writer->fix, breaches->ungrouped));
@@ -349,7 +349,7 @@ static bool write_script(struct writer *writer, const char *table, const char *d
   const char *quoted = mh_fix_quoted(fix, mh_slice_text(table));
   bool ok = mh_buffer_format(out,
                              "-- Mends what keeps documents of %s from fitting %s: %s.\n"
-                             "-- What it would change: mighost %s --dry-run\n\n",
+                             "-- Run it with: mighost %s\n\n",
                              table, comment_text(fix, paths.schema), count_text(fix, breaches->documents),
                              comment_text(fix, paths.script));
   mh_fix_write_helpers(writer->helpers, out, &ok);
