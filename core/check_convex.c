@@ -1,6 +1,6 @@
 /* What Convex's backend refuses and we store (SPEC 2; semantics/SEMANTICS.md 8, convex-backend value/src/size.rs,
- * common/src/document.rs). Its sizes: null and booleans 1, numbers 9, strings and bytes 2 + length, arrays 2 + elements,
- * objects 2 + (name + 1 + value)*. A document's depth counts itself, and scalars not. */
+ * common/src/document.rs). Its sizes: null and booleans 1, numbers 9, strings and bytes 2 + length, arrays 2 +
+ * elements, objects 2 + (name + 1 + value)*. A document's depth counts itself, and scalars not. */
 #include "check_parts.h"
 
 #include <stdio.h>

@@ -105,7 +105,8 @@ static mh_status name_id_entry(struct mh_check_table *check, void *self, struct 
   return add_id_fault(check, MH_FINDING_ID_EXTRA, name, &fault, err);
 }
 
-/* Whether its id leads to a document. An entry that leads elsewhere is named by name_id_entry(), unless it is right there. */
+/* Whether its id leads to the document. An entry that leads elsewhere is named by name_id_entry(), unless it is right
+ * there. */
 static mh_status name_id_of(void *self, const struct mh_document *document, struct mh_slice id, struct mh_error *err) {
   struct mh_check_table *check = self;
   struct mh_document other;

@@ -47,7 +47,7 @@ struct mh_check_table {
 /* Looks at every document, and sums up the entries they must have. */
 mh_status mh_check_documents(struct mh_check_table *check, struct mh_error *err);
 
-/* A stored document, all of which has been checked. MH_DAMAGED: what is wrong with it, its place "users/jd7…"; MH_NOMEM. */
+/* A stored document, all of which has been checked. MH_DAMAGED: what is wrong with it, its place "users/jd7…". */
 mh_status mh_check_take(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
                         struct mh_document *document, struct mh_slice *id, struct mh_error *fault);
 /* What lies under a key: nothing, something damaged, or a document with this id. */

@@ -298,8 +298,8 @@ static mh_status check_schemas(struct mh_checking *checking, struct mh_error *er
 
 /* ---- what dead processes left ---- */
 
-/* Whether nobody holds the lock of a row that is still there: its process died. Where locks cannot be looked at, as in a
- * store that may only be read, it is taken to be alive. */
+/* Whether nobody holds the lock of a row that is still there: its process died. Where locks cannot be looked at, as in
+ * a store that may only be read, it is taken to be alive. */
 static mh_status is_dead(struct mh_checking *checking, uint64_t lock_byte, mh_space space, struct mh_slice key,
                          bool *dead, struct mh_error *err) {
   struct mh_error ignored;
@@ -340,8 +340,8 @@ static mh_status check_deploy(struct mh_checking *checking, struct mh_error *err
       is_dead(checking, MH_DEPLOY_LOCK_BYTE, MH_SPACE_SCHEMA, mh_slice_text("pending"), &dead, err);
   if (status || !dead) return status;
   return add(&checking->report->store, MH_FINDING_UNFINISHED, err, "deploy",
-             "a deploy that died left its schema pending, and every write is still looked at by it; `mighost deploy` of "
-             "the same schema goes on with it, of another gives it up");
+             "a deploy that died left its schema pending, and every write is still looked at by it; `mighost deploy` "
+             "of the same schema goes on with it, of another gives it up");
 }
 
 static mh_status check_unfinished(struct mh_checking *checking, struct mh_error *err) {

@@ -421,6 +421,20 @@ static mh_status deploy(struct mh_deploying *deploying, struct mh_error *err) {
   return status;
 }
 
+/* The same while no other deploy runs. */
+static mh_status deploy_alone(struct mh_deploying *deploying, struct mh_error *err) {
+  mh_filelock *locks;
+  bool taken;
+  mh_status status = mh_store_locks(deploying->store, &locks, err);
+  if (!status) status = mh_filelock_try(locks, MH_DEPLOY_LOCK_BYTE, &taken, err);
+  if (status) return status;
+  if (!taken)
+    return mh_fail(err, MH_REFUSED, "another deploy is running on this store; run this one when it has ended");
+  status = deploy(deploying, err);
+  mh_filelock_release(locks, MH_DEPLOY_LOCK_BYTE);
+  return status;
+}
+
 mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, struct mh_deploy_report *report,
                     struct mh_error *err) {
   struct mh_deploy_options filled = *options;
@@ -429,15 +443,13 @@ mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, st
   struct mh_deploying deploying = {.store = store, .options = &filled, .report = report};
   double began_ms = mh_clock_ms(CLOCK_MONOTONIC);
   *report = (struct mh_deploy_report){0};
-  if (options->dry_run) return deploy(&deploying, err);
-  mh_filelock *locks;
-  bool taken;
-  mh_status status = mh_store_locks(store, &locks, err);
-  if (!status) status = mh_filelock_try(locks, MH_DEPLOY_LOCK_BYTE, &taken, err);
-  if (status) return status;
-  if (!taken) return mh_fail(err, MH_REFUSED, "another deploy is running on this store; run this one when it has ended");
-  status = deploy(&deploying, err);
-  mh_filelock_release(locks, MH_DEPLOY_LOCK_BYTE);
+  mh_status status = options->dry_run ? deploy(&deploying, err) : deploy_alone(&deploying, err);
   report->seconds = (mh_clock_ms(CLOCK_MONOTONIC) - began_ms) / 1e3;
   return status;
+}
+
+mh_status mh_deploy_running(mh_store *store, bool *running, struct mh_error *err) {
+  mh_filelock *locks;
+  mh_status status = mh_store_locks(store, &locks, err);
+  return status ? status : mh_filelock_test(locks, MH_DEPLOY_LOCK_BYTE, running, err);
 }

@@ -37,8 +37,8 @@ enum mh_deploy_step { MH_DEPLOY_SCAN, MH_DEPLOY_FILL, MH_DEPLOY_CATCH_UP };
 
 struct mh_deploy_progress {
   enum mh_deploy_step step;
-  const char *table, *index; /* `index` while one is filled */
-  uint64_t done, total;      /* documents scanned, entries appended; of about so many in this step */
+  const char *table, *index; /* `index` while one is filled; NULL while the documents are read for it */
+  uint64_t done, total;      /* documents read, entries appended; of about so many in this step */
   double rate;               /* a second, of this step */
 };
 
@@ -86,10 +86,13 @@ struct mh_deploy_report {
 };
 
 /* Errors: MH_INVALID the schema breaks a rule, documents do not fit (report->tables tell which), or a live write did not
- * (report->broken); MH_REFUSED another deploy is running; MH_INTERRUPTED (the next one goes on); MH_FULL, MH_IO. Whatever is
+ * (report->broken); MH_REFUSED another deploy is running; MH_INTERRUPTED; MH_FULL, MH_IO. Whatever is
  * returned, the active schema is the old one or, with MH_OK, the new one. The report is filled as far as it went. */
 mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, struct mh_deploy_report *report,
                     struct mh_error *err);
 void mh_deploy_report_free(struct mh_deploy_report *report);
+
+/* Whether a deploy is running on the store, in any process. */
+mh_status mh_deploy_running(mh_store *store, bool *running, struct mh_error *err);
 
 #endif

@@ -41,12 +41,20 @@ static mh_status read_entries(struct filling *fillings, size_t count, const stru
                               struct mh_error *err) {
   struct mh_deploying *deploying = fillings->deploying;
   struct mh_walk walk = mh_walk(deploying->store, table->documents, NULL);
+  uint64_t done = 0, total = 0;
+  double began_ms = mh_clock_ms(CLOCK_MONOTONIC);
   mh_status status = MH_OK;
   do {
     status = mh_walk_next(&walk, err);
     if (!status && walk.renewed) status = mh_deploying_stopped(deploying, err);
+    if (!status && walk.renewed) status = mh_kv_count(walk.kv, walk.space, &total, err);
     for (size_t i = 0; !status && i < walk.count; i++)
       status = add_document(fillings, count, walk.keys[i], walk.documents[i], err);
+    done += walk.count;
+    mh_deploying_show(deploying,
+                      (struct mh_deploy_progress){.step = MH_DEPLOY_FILL, .table = table->name, .done = done,
+                                                  .total = total},
+                      began_ms);
   } while (!status && walk.count);
   mh_walk_end(&walk);
   return status;

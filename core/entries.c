@@ -13,7 +13,8 @@ enum {
 static const uint8_t COUNTER_KEY[1] = {0};
 
 static mh_status damaged(struct mh_error *err) {
-  return mh_fail(err, MH_DAMAGED, "an index is damaged; `mighost check` tells which; deploy a schema without it, then with it");
+  return mh_fail(err, MH_DAMAGED, "an index is damaged; `mighost check` tells which; deploy a schema without it, then "
+                 "with it");
 }
 
 /* A piece of a string: the key it has in the space. */
@@ -44,6 +45,14 @@ static struct mh_slice rest_behind(struct mh_slice string, const struct piece *p
   return mh_slice(string.data + taken, string.size - taken);
 }
 
+/* The node that an edge below node `above` leads to. Numbers rise on the way down, since a node is made after the one
+ * above it: so no way down goes round in a circle. */
+static mh_status read_edge(struct mh_slice value, uint64_t above, uint64_t *node, struct mh_error *err) {
+  if (value.size != EDGE_VALUE) return damaged(err);
+  *node = mh_get_u64(value.data);
+  return *node > above ? MH_OK : damaged(err);
+}
+
 /* ---- writing ---- */
 
 /* A node nobody has yet. */
@@ -60,18 +69,14 @@ static mh_status new_node(mh_kv_txn *txn, mh_space space, uint64_t *node, struct
   return mh_kv_put(txn, space, key, mh_slice(next, sizeof next), err);
 }
 
-/* The node an edge leads to, made where there is none. */
+/* Goes on to the node that an edge below *node leads to, made where there is none. */
 static mh_status follow(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice edge, uint64_t *node,
                         struct mh_error *err) {
   struct mh_slice value;
   bool found;
   mh_status status = mh_kv_get(txn, space, edge, &value, &found, err);
   if (status) return status;
-  if (found) {
-    if (value.size != EDGE_VALUE) return damaged(err);
-    *node = mh_get_u64(value.data);
-    return MH_OK;
-  }
+  if (found) return read_edge(value, *node, node, err);
   uint8_t bytes[EDGE_VALUE];
   status = new_node(txn, space, node, err);
   if (status) return status;
@@ -95,7 +100,7 @@ mh_status mh_entries_add(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, s
 
 mh_status mh_entries_append(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice string,
                             struct mh_error *err) {
-  /* Once nodes were made they stand at the end of the space, so nothing is behind the last string any more. */
+  /* Nodes stand at the end of the space: once there are some, no string is behind all that is there. */
   if (string.size <= ROOT_PIECE) {
     mh_status status = mh_kv_append(cursor, string, mh_slice(NULL, 0), err);
     if (status != MH_INVALID) return status;
@@ -116,8 +121,7 @@ static mh_status has_any(mh_kv_txn *txn, mh_space space, uint64_t node, bool *ha
   return status;
 }
 
-/* Goes down to the string, and takes out what has become empty on the way back: an edge at a time, from the root again,
- * since a string has few pieces. */
+/* Goes down to the string, and takes out the edges to what has become empty on the way back. */
 mh_status mh_entries_remove(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice string, bool *found,
                             struct mh_error *err) {
   if (string.size <= ROOT_PIECE) return mh_kv_cursor_delete(cursor, string, found, err);
@@ -138,8 +142,8 @@ mh_status mh_entries_remove(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor
     bool is_edge;
     status = mh_kv_get(txn, space, piece_key(&piece), &value, &is_edge, err);
     if (status || !is_edge) break;
-    if (value.size != EDGE_VALUE) status = damaged(err);
-    else nodes[++depth] = mh_get_u64(value.data);
+    status = read_edge(value, nodes[depth], &nodes[depth + 1], err);
+    depth++;
   }
   while (!status && *found && depth) {
     bool has, gone;
@@ -163,8 +167,8 @@ mh_status mh_entries_get(mh_kv_txn *txn, mh_space space, struct mh_slice string,
     mh_status status = mh_kv_get(txn, space, piece_key(&piece), value, found, err);
     if (status || !*found) return status;
     if (piece.is_last) return value->size <= 1 ? MH_OK : damaged(err);
-    if (value->size != EDGE_VALUE) return damaged(err);
-    node = mh_get_u64(value->data);
+    status = read_edge(*value, node, &node, err);
+    if (status) return status;
     string = rest_behind(string, &piece);
   }
 }
@@ -237,8 +241,8 @@ static mh_status arrive(struct level *level, mh_status status, bool found) {
   return status;
 }
 
-/* Moves to the first key at or above `bound`, or, descending, the last below it; with `at`, to a key that is `bound`, where
- * there is one: then *at is set. */
+/* Moves to the first key at or above `bound`, or, descending, the last below it; with `at`, to a key that is `bound`,
+ * where there is one: then *at is set. */
 static mh_status place(const mh_entries_cursor *cursor, struct level *level, struct mh_slice bound, bool *at,
                        struct mh_error *err) {
   bool found;
@@ -246,7 +250,8 @@ static mh_status place(const mh_entries_cursor *cursor, struct level *level, str
   bool is_bound = !status && found && mh_slice_equal(level->key, bound);
   if (at) *at = is_bound;
   if (status || !cursor->descending || (at && is_bound)) return arrive(level, status, found);
-  status = mh_kv_move(level->cursor, found ? MH_KV_PREVIOUS : MH_KV_LAST, bound, &level->key, &level->value, &found, err);
+  enum mh_kv_motion motion = found ? MH_KV_PREVIOUS : MH_KV_LAST;
+  status = mh_kv_move(level->cursor, motion, bound, &level->key, &level->value, &found, err);
   return arrive(level, status, found);
 }
 
@@ -279,27 +284,39 @@ static mh_status keep_piece(mh_entries_cursor *cursor, struct mh_error *err) {
 /* Goes down the edge that the deepest level stands on. */
 static mh_status descend(mh_entries_cursor *cursor, struct mh_error *err) {
   struct level *level = &cursor->levels[cursor->depth - 1];
-  uint64_t node = mh_get_u64(level->value.data);
-  if (node <= level->node) return damaged(err); /* numbers rise on the way down: a node is made after the one above it */
+  uint64_t node = 0;
+  if (level->key.size != MH_KV_KEY_MAX) return damaged(err);
+  mh_status status = read_edge(level->value, level->node, &node, err);
+  if (status) return status;
   level->state = STANDS;
-  mh_status status = keep_piece(cursor, err);
+  status = keep_piece(cursor, err);
   return status ? status : push(cursor, node, cursor->string.size, err);
+}
+
+/* For a node that has nothing on the wanted side of a bound: there is something on the other, or it would be gone. */
+static mh_status check_node(const mh_entries_cursor *cursor, uint64_t node, struct mh_error *err) {
+  bool has;
+  mh_status status = has_any(cursor->txn, cursor->space, node, &has, err);
+  return status || has ? status : damaged(err);
 }
 
 mh_status mh_entries_seek(mh_entries_cursor *cursor, struct mh_slice bound, struct mh_error *err) {
   while (cursor->depth > 1) pop(cursor);
+  bool below_all = bound.size == 0 || bound.data[0] == COUNTER_KEY[0];
+  bool above_all = !below_all && bound.data[0] == NODE_BYTE;
+  if (below_all || above_all) {
+    cursor->levels[0].state = above_all == cursor->descending ? START : DONE;
+    return MH_OK;
+  }
   for (;;) {
     struct level *level = &cursor->levels[cursor->depth - 1];
     struct piece piece;
     bool at = false;
     cut(level->node, bound, &piece);
-    if (piece.size == 0) { /* below everything */
-      level->state = cursor->descending ? DONE : START;
-      return MH_OK;
-    }
     mh_status status = place(cursor, level, piece_key(&piece), piece.is_last ? NULL : &at, err);
-    if (status || piece.is_last || !at || level->state == DONE) return status;
-    if (level->value.size != EDGE_VALUE) { /* a string that begins the bound: it is below it */
+    if (!status && level->state == DONE && level->node) status = check_node(cursor, level->node, err);
+    if (status || !at) return status;
+    if (level->value.size <= 1) { /* a string that begins the bound: it is below it */
       if (!cursor->descending) level->state = STANDS;
       return MH_OK;
     }

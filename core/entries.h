@@ -1,5 +1,5 @@
-/* entries: an ordered set of byte strings of any length in one space of the store, each with a value of at most one byte.
- * What an index is made of.
+/* entries: an ordered set of byte strings of any length in one space of the store, each with a value of at most one
+ * byte. What an index is made of.
  *
  * An engine's keys end at MH_KV_KEY_MAX (511) bytes. A longer string S is cut; the pieces hang below numbered nodes:
  *
@@ -10,7 +10,8 @@
  *   ff | u64 N | 502 bytes of S'  -> u64 node M             and so on
  *
  * For this to be unambiguous no string of a set may begin another, and each must begin with a byte from 01 to fe: both
- * hold of index entries (index_key.h). Nodes that lose their last string are removed, up to the root. Source: probes/trie.c. */
+ * hold of index entries (index_key.h). Nodes that lose their last string are removed, up to the root. A
+ * number is not used again. Source: probes/trie.c. */
 #ifndef MH_ENTRIES_H
 #define MH_ENTRIES_H
 
@@ -19,14 +20,15 @@
 /* ---- writing, in a write transaction ---- */
 
 /* `cursor` is one over the space, of a write transaction; strings in rising order make it one pass. Adding one that is
- * there sets its value. `value_size` is 0 or 1. */
+ * there sets its value, of 0 or 1 byte. */
 mh_status mh_entries_add(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice string,
                          struct mh_slice value, struct mh_error *err);
 /* Absence is MH_OK with *found = false. */
 mh_status mh_entries_remove(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice string, bool *found,
                             struct mh_error *err);
-/* Adds behind the last string: as fast as the pages can be filled. MH_INVALID when it is not above the last.
- * Strings below nodes are put in their place. */
+/* Adds a string with an empty value, as fast as pages can be filled where it is above all that are there; so a space is
+ * filled from sorted strings. Any other is put in its place, and so are all once one was longer than 511 bytes, since
+ * nodes stand at the end: add the longer ones last. */
 mh_status mh_entries_append(mh_kv_txn *txn, mh_space space, mh_kv_cursor *cursor, struct mh_slice string,
                             struct mh_error *err);
 
@@ -40,16 +42,15 @@ typedef struct mh_entries_cursor mh_entries_cursor;
 mh_status mh_entries_open(mh_kv_txn *txn, mh_space space, bool descending, mh_entries_cursor **cursor,
                           struct mh_error *err);
 void mh_entries_close(mh_entries_cursor *cursor); /* NULL is allowed */
-/* Ascending: the next read gives the first string at or above `bound`. Descending: the last one below it. `bound` is any
- * bytes, of any length, and is not kept. */
+/* Ascending: the next read gives the first string at or above `bound`. Descending: the last one below it. `bound` is
+ * any bytes, of any length, and is not kept. */
 mh_status mh_entries_seek(mh_entries_cursor *cursor, struct mh_slice bound, struct mh_error *err);
 /* The string and its value are borrowed until the next call on the cursor. The end is MH_OK with *found = false, and
- * stays. MH_DAMAGED: an edge without a node, a node's string too deep (16 MiB and some). */
+ * stays. MH_DAMAGED: an edge without a node or to one above it, a value that is neither an entry's nor an edge's. */
 mh_status mh_entries_next(mh_entries_cursor *cursor, struct mh_slice *string, struct mh_slice *value, bool *found,
                           struct mh_error *err);
 
-/* How many strings there are: as the cursor would give, from the engine's counts where no string is cut, else walking the
- * nodes. */
+/* How many strings there are: from the engine's counts, and where a string was ever cut, walking all to tell edges. */
 mh_status mh_entries_count(mh_kv_txn *txn, mh_space space, uint64_t *strings, struct mh_error *err);
 
 #endif

@@ -19,6 +19,11 @@ enum { END = 0x00, ESCAPE = 0xff };
 
 /* ---- paths ---- */
 
+static void free_path(struct mh_index_path *path) {
+  free(path->text);
+  free(path->parts);
+}
+
 static mh_status split(struct mh_index_path *path, struct mh_error *err) {
   size_t parts = 1;
   for (const char *at = path->text; *at; at++) parts += *at == '.';
@@ -39,7 +44,8 @@ static mh_status split(struct mh_index_path *path, struct mh_error *err) {
 static mh_status check_path(const struct mh_index_fields *fields, struct mh_slice path, struct mh_error *err) {
   int shown = (int)(path.size < 200 ? path.size : 200);
   if (fields->count == MH_INDEX_FIELDS_MAX)
-    return mh_fail(err, MH_INVALID, "an index has up to %d fields", MH_INDEX_FIELDS_MAX);
+    return mh_fail(err, MH_INVALID, "an index has up to %d fields; leave out \"%.*s\" and what follows it",
+                   MH_INDEX_FIELDS_MAX, shown, (const char *)path.data);
   if (mh_slice_equal(path, mh_slice_text("_id")))
     return mh_fail(err, MH_INVALID, "_id cannot be a field of an index; the index by_id is there for it");
   if (mh_slice_equal(path, mh_slice_text("_creationTime")))
@@ -54,18 +60,18 @@ static mh_status check_path(const struct mh_index_fields *fields, struct mh_slic
 mh_status mh_index_fields_add(struct mh_index_fields *fields, struct mh_slice path, struct mh_error *err) {
   mh_status status = check_path(fields, path, err);
   if (status) return status;
-  struct mh_index_path *added = &fields->paths[fields->count];
-  *added = (struct mh_index_path){.text = strndup((const char *)path.data, path.size)};
-  if (!added->text) return mh_fail_nomem(err);
-  fields->count++;
-  return split(added, err);
+  struct mh_index_path added = {.text = strndup((const char *)path.data, path.size)};
+  if (!added.text) return mh_fail_nomem(err);
+  status = split(&added, err);
+  if (status)
+    free_path(&added);
+  else
+    fields->paths[fields->count++] = added;
+  return status;
 }
 
 void mh_index_fields_free(struct mh_index_fields *fields) {
-  for (size_t i = 0; i < fields->count; i++) {
-    free(fields->paths[i].text);
-    free(fields->paths[i].parts);
-  }
+  for (size_t i = 0; i < fields->count; i++) free_path(&fields->paths[i]);
   fields->count = 0;
 }
 

@@ -21,9 +21,9 @@ void mh_infer_free(mh_infer *infer); /* NULL is allowed */
 mh_status mh_infer_add(mh_infer *infer, struct mh_slice document, struct mh_error *err);
 
 /* The definition (validator.h) that all documents added so far fit: a field that some lack is optional; strings that
- * are ids of one table are v.id; few strings shared by many are literals; objects whose keys are data (ids, or many
- * names of one type each in few documents) are records. Appended to `out` as the element `name` of an open document.
- * What has been called a record stays one for documents added later, and for the notes. */
+ * are ids of one table are v.id; few strings shared by many are literals; objects whose keys are data (ids, names that
+ * begin with a digit, or many names each in few documents) are records. Appended to `out` as the element `name` of an
+ * open document. What has been called a record stays one for documents added later, and for the notes. */
 mh_status mh_infer_definition(mh_infer *infer, struct mh_slice name, struct mh_buffer *out, struct mh_error *err);
 
 /* What is known of one place, for comments beside the schema: "998,000 of 1,000,000", "3 values". */

@@ -7,10 +7,9 @@
  * Strings. Ids of one table; else literals, where few texts are shared by many values; else v.string(). One text alone
  * is no choice between several: it says how a field is set today, not what it may be.
  *
- * Records. Objects whose keys are ids of one table; or cannot be fields of a schema; or are many names, each in few of
- * the objects, with values of one type. */
+ * Records. Objects whose keys are ids of one table; or whose values are of one type, where a key begins with a digit (a
+ * date, a hash, a number: no name that somebody gave) or where there are many keys, each in few of the objects. */
 #include "infer_place.h"
-#include "schema.h"
 
 #include <stdlib.h>
 
@@ -54,17 +53,20 @@ static bool has_data_keys(const struct mh_infer *infer, const struct mh_infer_ob
   struct mh_infer_ids ids = {0};
   uint64_t present = 0;
   unsigned types = 0;
+  bool digits = false;
   for (size_t i = 0; i < object->field_count; i++) {
     const struct mh_infer_field *field = &object->fields[i];
-    if (mh_identifier_fault(field->name)) return true;
+    if (mh_field_name_fault(field->name)) return true; /* damaged: no definition may say it */
+    digits |= field->name.size && field->name.data[0] >= '0' && field->name.data[0] <= '9';
     mh_infer_see_id(&ids, field->name);
     present += field->place.count;
     types |= type_of(&field->place);
   }
   if (table_of(infer, &ids)) return true;
   bool one_type = (types & (types - 1)) == 0;
-  return one_type && object->field_count >= RECORD_NAMES_MIN &&
-         present * RECORD_SPARSITY <= object->count * object->field_count;
+  bool sparse = object->field_count >= RECORD_NAMES_MIN &&
+                present * RECORD_SPARSITY <= object->count * object->field_count;
+  return one_type && (digits || sparse);
 }
 
 /* Turns objects with data keys into records before they are written. */
@@ -76,7 +78,7 @@ static void settle(struct writer *writer, struct mh_infer_place *place) {
     writer->ok = false;
   }
   for (size_t i = 0; is_root && i < object->field_count; i++)
-    if (mh_identifier_fault(object->fields[i].name)) mh_infer_make_any(place); /* a table's documents are no record */
+    if (mh_field_name_fault(object->fields[i].name)) mh_infer_make_any(place); /* a table's documents are no record */
 }
 
 /* ---- writing ---- */

@@ -101,9 +101,10 @@ mh_status mh_kv_cursor_delete(mh_kv_cursor *cursor, struct mh_slice key, bool *f
 /* Adds behind the last key, which must be smaller: MH_INVALID when it is not. Fills pages to the brim. */
 mh_status mh_kv_append(mh_kv_cursor *cursor, struct mh_slice key, struct mh_slice value, struct mh_error *err);
 
-/* For a handler of SIGBUS and SIGSEGV: if the address at which this process faulted lies in the data file of a store,
- * says on standard error that the store is damaged, and ends the process with status 1. Else returns. */
-void mh_kv_fault(const void *address);
+/* For a handler of SIGBUS and SIGSEGV: if the address at which this process faulted lies in the data file of a store, or
+ * `code`, the instruction that did it (NULL: not known), in the engine, says on standard error that the store is damaged,
+ * and ends the process with status 1. Else returns. */
+void mh_kv_fault(const void *address, const void *code);
 
 /* Copies a consistent snapshot of the whole store, compacted, to a file descriptor, while it is in use. */
 mh_status mh_kv_copy(mh_kv *kv, int fd, struct mh_error *err);

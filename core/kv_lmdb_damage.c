@@ -3,6 +3,7 @@
  *   a page is not of the kind it should be             it asserts: mh_lmdb_on_assert
  *   a page is not in the file, or the disk fails       SIGBUS in the map: mh_kv_fault
  *   a page says that it is a copy of ours to write to  SIGSEGV in the map: mh_kv_fault
+ *   an entry says that it is what it cannot be         SIGSEGV anywhere, from LMDB's code: mh_kv_fault
  *
  * Nothing can be returned into LMDB, so the process ends here, after a message: the one place below main that does so.
  * It is as safe as a kill: every commit is durable. All of it may run in a signal handler. */
@@ -36,24 +37,33 @@ void mh_lmdb_on_assert(MDB_env *env, const char *message) {
   end_process(mh_slice_text(kv->directory), found);
 }
 
-/* The path of the file in this line of /proc/self/maps, if the address lies in it; else NULL.
- * "7f5e40000000-7f5e80000000 r--s 00000000 fe:01 131    /home/ann/mighost.db/data.mdb" */
-static const char *mapped_file(const char *line, uintptr_t address) {
+/* What a fault has to do with stores, by the lines of /proc/self/maps. */
+struct fault {
+  uintptr_t address, code;
+  bool in_engine;           /* `code` lies in LMDB's library */
+  char directory[PATH_MAX]; /* of a store that is mapped; empty: none is */
+};
+
+/* "7f5e40000000-7f5e80000000 r--s 00000000 fe:01 131    /home/ann/mighost.db/data.mdb" */
+static void look_at_line(struct fault *fault, const char *line) {
+  static const char library[] = "liblmdb";
   char *at;
   uintptr_t start = strtoul(line, &at, 16);
-  if (*at != '-') return NULL;
+  if (*at != '-') return;
   uintptr_t end = strtoul(at + 1, &at, 16);
-  return address >= start && address < end ? strchr(at, '/') : NULL;
-}
-
-static void end_if_data(const char *path) {
-  const char *name = path ? strrchr(path, '/') : NULL;
-  if (name && strncmp(name + 1, MH_LMDB_DATA_NAME, strlen(MH_LMDB_DATA_NAME)) == 0)
+  const char *path = strchr(at, '/'), *name = path ? strrchr(path, '/') : NULL;
+  if (!name) return;
+  if (strncmp(name + 1, library, sizeof library - 1) == 0 && fault->code >= start && fault->code < end)
+    fault->in_engine = true;
+  if (strncmp(name + 1, MH_LMDB_DATA_NAME, strlen(MH_LMDB_DATA_NAME)) != 0 || name - path >= PATH_MAX) return;
+  if (fault->address >= start && fault->address < end)
     end_process(mh_slice(path, (size_t)(name - path)),
                 "a page of its data file cannot be read (the file was cut short or overwritten, or the disk failed)");
+  *(char *)mempcpy(fault->directory, path, (size_t)(name - path)) = 0;
 }
 
-void mh_kv_fault(const void *address) {
+void mh_kv_fault(const void *address, const void *code) {
+  struct fault fault = {.address = (uintptr_t)address, .code = (uintptr_t)code};
   char text[2 * PATH_MAX];
   size_t size = 0;
   ssize_t got;
@@ -65,10 +75,12 @@ void mh_kv_fault(const void *address) {
     char *line = text;
     for (char *end; (end = strchr(line, '\n')); line = end + 1) {
       *end = 0;
-      end_if_data(mapped_file(line, (uintptr_t)address));
+      look_at_line(&fault, line);
     }
     size -= (size_t)(line - text);
     memmove(text, line, size);
   }
   close(fd);
+  if (fault.in_engine && fault.directory[0])
+    end_process(mh_slice_text(fault.directory), "LMDB followed a damaged page to where there is nothing");
 }

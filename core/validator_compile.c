@@ -283,7 +283,8 @@ static mh_validator *assemble(const struct mh_builder *builder, uint8_t *text) {
 
 mh_status mh_validator_compile(const struct mh_field *definition, const struct mh_id_tables *tables,
                                mh_validator **validator, struct mh_error *err) {
-  struct mh_builder builder = {.tables = tables, .depth = 1, .err = err};
+  static const struct mh_id_tables none = {NULL, 0};
+  struct mh_builder builder = {.tables = tables ? tables : &none, .depth = 1, .err = err};
   uint32_t root;
   *validator = NULL;
   if (definition->type != MH_OBJECT) return mh_fail(err, MH_INVALID, "a definition is an object with a \"type\"");

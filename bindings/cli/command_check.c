@@ -45,7 +45,8 @@ static void print_findings(const struct mh_cli *cli, const struct mh_check_part 
       listed++;
     }
     mh_figure more;
-    if (part->counts[kind] > listed) printf("  and %s more like these\n", mh_count_text(part->counts[kind] - listed, more));
+    if (part->counts[kind] > listed)
+      printf("  and %s more like these\n", mh_count_text(part->counts[kind] - listed, more));
   }
 }
 
@@ -164,7 +165,7 @@ const struct mh_command mh_command_check = {
     .name = "check",
     .operands = "[TABLE ...]",
     .summary = "check that everything stored is sound",
-    .details = "Every document decodes, fits the schema and has its entries in every index, and every entry its document.\n"
+    .details = "Every document decodes, fits the schema and has its entries in every index, every entry its document.\n"
                "Each table is read as it was at one moment, while others go on writing to it. Exit status 1: findings.",
     .options = options,
     .operands_least = 0,

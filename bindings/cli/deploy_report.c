@@ -2,28 +2,48 @@
 
 #include "records.h"
 #include "render.h"
+#include "../../core/json.h"
 
-enum { GROUPS_SHOWN = 20, PATTERN_COLUMNS = 28, REASON_COLUMNS = 60 };
+enum { GROUPS_SHOWN = 20, FAULT_COLUMNS_MOST = 72 /* what is longer is not lined up */ };
 
-/* ---- for a person ---- */
+/* ---- for a person: why not ---- */
 
-/* Text from documents, cut and padded to columns. */
-static void print_cell(const char *text, size_t columns) {
-  size_t bytes = mh_text_fit(text, columns), shown = mh_text_columns(text);
-  mh_print_plain_slice(stdout, mh_slice(text, bytes));
-  for (; shown < columns; shown++) putchar(' ');
+/* "/role: missing, expected "user" or "admin"" */
+static void fault_text(const struct mh_breach_group *group, char *text, size_t size) {
+  const struct mh_breach *breach = &group->first;
+  snprintf(text, size, "%s: %s", breach->pattern[0] ? breach->pattern : "the document", breach->reason);
 }
 
-static void print_group(const struct mh_cli *cli, const struct mh_breach_group *group) {
+/* Columns of the faults, so that the counts line up. */
+static size_t fault_columns(const struct mh_breaches *breaches) {
+  char text[sizeof(struct mh_breach)];
+  size_t most = 0;
+  for (size_t i = 0; i < breaches->group_count && i < GROUPS_SHOWN; i++) {
+    fault_text(&breaches->groups[i], text, sizeof text);
+    size_t columns = mh_text_columns(text);
+    if (columns > most && columns <= FAULT_COLUMNS_MOST) most = columns;
+  }
+  return most;
+}
+
+/* Columns of the largest count. */
+static int count_columns(const struct mh_breaches *breaches) {
+  mh_figure most;
+  return breaches->group_count ? (int)strlen(mh_count_text(breaches->groups[0].documents, most)) : 0;
+}
+
+static void print_group(const struct mh_cli *cli, const struct mh_breach_group *group, size_t columns,
+                        int count_width) {
+  char text[sizeof(struct mh_breach)];
   mh_figure count;
-  printf("  ");
-  print_cell(group->first.pattern[0] ? group->first.pattern : "(the document)", PATTERN_COLUMNS);
-  printf("  %9s  ", mh_count_text(group->documents, count));
-  mh_print_styled(stdout, cli->color_out, MH_STYLE_RED, group->first.reason);
-  printf("\n  %*s  %9s  such as ", PATTERN_COLUMNS, "", "");
+  fault_text(group, text, sizeof text);
+  fputs("  ", stdout);
+  mh_print_plain(stdout, text);
+  for (size_t shown = mh_text_columns(text); shown < columns; shown++) putchar(' ');
+  printf("  %*s", count_width, mh_count_text(group->documents, count));
   for (size_t i = 0; i < group->id_count; i++) {
-    if (i) fputs(", ", stdout);
-    mh_print_plain(stdout, group->ids[i]);
+    fputs(i ? ", " : "   ", stdout);
+    mh_print_styled(stdout, cli->color_out, MH_STYLE_DIM, group->ids[i]);
   }
   putchar('\n');
 }
@@ -32,67 +52,63 @@ static void print_table_breaches(const struct mh_cli *cli, const struct mh_deplo
   const struct mh_breaches *breaches = &table->breaches;
   mh_figure failing, documents;
   if (!breaches->documents) return;
+  size_t columns = fault_columns(breaches);
   mh_print_styled(stdout, cli->color_out, MH_STYLE_BOLD, table->name);
   printf(": %s of %s %s not fit\n", mh_count_text(breaches->documents, failing),
          mh_things_text(table->documents, "document", documents), breaches->documents == 1 ? "does" : "do");
-  for (size_t i = 0; i < breaches->group_count && i < GROUPS_SHOWN; i++) print_group(cli, &breaches->groups[i]);
-  if (breaches->group_count > GROUPS_SHOWN)
-    printf("  and %zu other reasons (--json lists them)\n", breaches->group_count - GROUPS_SHOWN);
+  for (size_t i = 0; i < breaches->group_count && i < GROUPS_SHOWN; i++)
+    print_group(cli, &breaches->groups[i], columns, count_columns(breaches));
+  size_t more = breaches->group_count > GROUPS_SHOWN ? breaches->group_count - GROUPS_SHOWN : 0;
+  if (more) printf("  and %zu more group%s (--json lists them)\n", more, more == 1 ? "" : "s");
   if (breaches->ungrouped)
-    printf("  and %s with reasons beyond %d kinds\n", mh_things_text(breaches->ungrouped, "document", documents),
+    printf("  and %s with reasons beyond the first %d\n", mh_things_text(breaches->ungrouped, "document", documents),
            MH_BREACH_GROUPS_MAX);
 }
 
-void mh_deploy_print_breaches(const struct mh_cli *cli, const struct mh_deploy_report *report,
-                              const struct mh_deploy_shown *shown) {
-  struct mh_buffer command = {0};
-  bool any = false;
-  for (size_t i = 0; i < report->table_count; i++) {
-    print_table_breaches(cli, &report->tables[i]);
-    any |= report->tables[i].breaches.documents > 0;
-  }
-  if (any && mh_command_begin(cli, &command) && mh_buffer_append_text(&command, " new --fix") &&
-      mh_command_word(&command, shown->file) && mh_buffer_append(&command, "", 1)) {
-    printf("\nTo mend them: ");
-    mh_print_plain(stdout, (const char *)command.data);
-    printf(" writes the migrations that do; run these, then deploy again.\n");
-  }
-  mh_buffer_free(&command);
+void mh_deploy_print_breaches(const struct mh_cli *cli, const struct mh_deploy_report *report) {
+  for (size_t i = 0; i < report->table_count; i++) print_table_breaches(cli, &report->tables[i]);
 }
 
-static void print_tables(const struct mh_deploy_report *report, const struct mh_deploy_shown *shown) {
-  mh_figure documents, rate;
-  for (size_t i = 0; i < report->table_count; i++)
-    if (report->tables[i].made)
-      printf("  table %s %s\n", report->tables[i].name, shown->dry_run ? "would be made" : "made");
-  if (report->documents)
-    printf("  %s checked (%s)\n", mh_things_text(report->documents, "document", documents),
-           mh_rate_text(report->scan_seconds > 0 ? (double)report->documents / report->scan_seconds : 0, rate));
+/* ---- for a person: what changed ---- */
+
+static void print_table(const struct mh_deploy_table *table, bool dry_run) {
+  mh_figure documents;
+  if (table->made)
+    printf("  %s: %s\n", table->name, dry_run ? "would be made" : "made");
+  else if (table->scanned)
+    printf("  %s: %s checked\n", table->name, mh_things_text(table->documents, "document", documents));
 }
 
 static void print_index(const struct mh_deploy_index *index, bool dry_run) {
   static const char *const done[] = {[MH_INDEX_ADDED] = "built", [MH_INDEX_REMOVED] = "removed",
                                      [MH_INDEX_NOW_ENABLED] = "enabled", [MH_INDEX_NOW_STAGED] = "staged"};
   mh_figure entries;
-  printf("  index %s.%s %s%s", index->table, index->name, dry_run ? "would be " : "", done[index->change]);
-  if (index->change == MH_INDEX_ADDED && index->staged) fputs(", staged", stdout);
-  if (index->entries) printf(" (%s entries)", mh_count_text(index->entries, entries));
+  printf("  %s.%s: %s%s%s", index->table, index->name, dry_run ? "would be " : "", done[index->change],
+         index->change == MH_INDEX_ADDED && index->staged ? ", staged" : "");
+  if (index->change == MH_INDEX_ADDED && !dry_run)
+    printf(", %s %s", mh_count_text(index->entries, entries), index->entries == 1 ? "entry" : "entries");
   putchar('\n');
 }
 
+/* " (1.2 s: 0.9 s checking documents, 0.3 s building indexes)" */
+static void print_times(const struct mh_deploy_report *report) {
+  mh_figure all, scan, fill;
+  printf(" (%s", mh_duration_text(report->seconds, all));
+  if (report->documents) printf(": %s checking documents", mh_duration_text(report->scan_seconds, scan));
+  if (report->entries)
+    printf("%s %s building indexes", report->documents ? "," : ":", mh_duration_text(report->fill_seconds, fill));
+  puts(")");
+}
+
 void mh_deploy_print_changes(const struct mh_deploy_report *report, const struct mh_deploy_shown *shown) {
-  mh_figure tables, seconds;
   mh_print_plain(stdout, shown->file);
   if (report->unchanged) {
-    puts(" is the active schema already; nothing to do");
+    puts(" is active already; nothing to do");
     return;
   }
-  if (shown->dry_run)
-    printf(": every document fits; deployed, it would change this\n");
-  else
-    printf(": active (%s, %s)\n", mh_things_text(report->table_count, "table", tables),
-           mh_duration_text(report->seconds, seconds));
-  print_tables(report, shown);
+  fputs(shown->dry_run ? ": every document fits; a deploy would make it active" : " is active", stdout);
+  print_times(report);
+  for (size_t i = 0; i < report->table_count; i++) print_table(&report->tables[i], shown->dry_run);
   for (size_t i = 0; i < report->index_count; i++) print_index(&report->indexes[i], shown->dry_run);
 }
 
@@ -100,6 +116,15 @@ void mh_deploy_print_changes(const struct mh_deploy_report *report, const struct
 
 static bool add_number(cJSON *object, const char *key, double number) {
   return cJSON_AddNumberToObject(object, key, number) != NULL;
+}
+
+/* An id of an import may hold anything that a string may. */
+static bool add_id(cJSON *ids, const char *id) {
+  struct mh_buffer quoted = {0};
+  bool ok = mh_json_write_string(mh_slice_text(id), &quoted) && mh_buffer_append(&quoted, "", 1) &&
+            cJSON_AddItemToArray(ids, cJSON_CreateRaw((const char *)quoted.data));
+  mh_buffer_free(&quoted);
+  return ok;
 }
 
 static bool add_group(cJSON *groups, const struct mh_breach_group *group) {
@@ -111,7 +136,7 @@ static bool add_group(cJSON *groups, const struct mh_breach_group *group) {
     return false;
   cJSON *ids = cJSON_AddArrayToObject(object, "ids");
   for (size_t i = 0; ids && i < group->id_count; i++)
-    if (!cJSON_AddItemToArray(ids, cJSON_CreateString(group->ids[i]))) return false;
+    if (!add_id(ids, group->ids[i])) return false;
   return ids != NULL;
 }
 
@@ -163,7 +188,9 @@ static bool fill(cJSON *object, const struct mh_deploy_report *report, const str
   cJSON *indexes = tables ? cJSON_AddArrayToObject(object, "indexes") : NULL;
   for (size_t i = 0; indexes && i < report->index_count; i++)
     if (!add_index(indexes, &report->indexes[i])) return false;
-  return indexes && (!report->broken[0] || mh_json_add_text(object, "broken", report->broken));
+  if (!indexes) return false;
+  return report->broken[0] ? mh_json_add_text(object, "broken", report->broken)
+                           : cJSON_AddNullToObject(object, "broken") != NULL;
 }
 
 cJSON *mh_deploy_json(const struct mh_deploy_report *report, const struct mh_deploy_shown *shown) {

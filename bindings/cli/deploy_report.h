@@ -13,9 +13,8 @@ struct mh_deploy_shown {
   bool refused;     /* it failed: documents, or a live write, do not fit */
 };
 
-/* The documents that do not fit, grouped, table by table, and how to mend them. */
-void mh_deploy_print_breaches(const struct mh_cli *cli, const struct mh_deploy_report *report,
-                              const struct mh_deploy_shown *shown);
+/* The documents that do not fit, grouped, table by table. */
+void mh_deploy_print_breaches(const struct mh_cli *cli, const struct mh_deploy_report *report);
 /* What changed, or would. */
 void mh_deploy_print_changes(const struct mh_deploy_report *report, const struct mh_deploy_shown *shown);
 /* All of it; NULL when memory is gone. */

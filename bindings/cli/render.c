@@ -33,6 +33,7 @@ void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *tex
 }
 
 void mh_print_error(const struct mh_cli *cli, const struct mh_error *err) {
+  fflush(stdout); /* the results it is about stand before it, wherever both go */
   mh_print_styled(stderr, cli->color_err, MH_STYLE_RED, err->place[0] ? err->place : "mighost");
   fputs(": ", stderr);
   mh_print_plain(stderr, err->message);

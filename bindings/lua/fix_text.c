@@ -336,7 +336,7 @@ static void write_body(struct writer *writer, const struct mh_breaches *breaches
   writer->indent = 4;
   write_children(writer, &writer->fix.root, document, false);
   for (const struct mh_fix_breach *breach = writer->fix.by_hand; breach; breach = breach->next)
-    by_hand(writer, breach->group, "it is too deep, or its path too long, for a script that writes itself");
+    by_hand(writer, breach->group, "it lies too deep, or its path does not tell where");
   if (breaches->ungrouped)
     line(writer, "-- %s more for reasons too many to list: deploy again after this",
          count_text(&writer->fix, breaches->ungrouped));
@@ -344,14 +344,14 @@ static void write_body(struct writer *writer, const struct mh_breaches *breaches
 }
 
 static bool write_script(struct writer *writer, const char *table, const char *document,
-                         const struct mh_breaches *breaches, const char *schema_path, struct mh_buffer *out) {
+                         const struct mh_breaches *breaches, struct mh_fix_paths paths, struct mh_buffer *out) {
   struct mh_fix *fix = &writer->fix;
   const char *quoted = mh_fix_quoted(fix, mh_slice_text(table));
   bool ok = mh_buffer_format(out,
                              "-- Mends what keeps documents of %s from fitting %s: %s.\n"
-                             "-- Save it as scripts/fix_%s.lua. What it would change: mighost scripts/fix_%s.lua "
-                             "--dry-run\n\n",
-                             table, comment_text(fix, schema_path), count_text(fix, breaches->documents), table, table);
+                             "-- Run it with: mighost %s\n\n",
+                             table, comment_text(fix, paths.schema), count_text(fix, breaches->documents),
+                             comment_text(fix, paths.script));
   mh_fix_write_helpers(writer->helpers, out, &ok);
   return ok && mh_buffer_format(out, "return migrations.define {\n  table = %s,\n  migrateOne = function(ctx, %s)\n",
                                 quoted, document) &&
@@ -360,14 +360,14 @@ static bool write_script(struct writer *writer, const char *table, const char *d
 }
 
 mh_status mh_lua_write_fix(const char *table, const struct mh_field *definition, const struct mh_breaches *breaches,
-                           const char *schema_path, struct mh_buffer *out, struct mh_error *err) {
+                           struct mh_fix_paths paths, struct mh_buffer *out, struct mh_error *err) {
   struct writer writer = {.fix.arena = mh_arena_new()};
   size_t before = out->size;
   if (!writer.fix.arena) return mh_fail_nomem(err);
   mh_fix_grow(&writer.fix, definition->raw, breaches);
   const char *document = mh_fix_singular(&writer.fix, table, "doc");
   write_body(&writer, breaches, document);
-  bool ok = write_script(&writer, table, document, breaches, schema_path, out);
+  bool ok = write_script(&writer, table, document, breaches, paths, out);
   mh_buffer_free(&writer.body);
   mh_arena_free(writer.fix.arena);
   if (ok) return MH_OK;

@@ -5,13 +5,18 @@
 
 #include "../../core/breaches.h"
 
+/* What the script's first lines name. */
+struct mh_fix_paths {
+  const char *schema, *script;
+};
+
 /* Appends a script that makes the documents fit, ready to run: what is missing gets the plainest value that fits, what
  * is not in the schema goes, what has another type is converted. What cannot be known (an id, bytes) raises an error in
  * the documents that need it, with a line to edit; what cannot be told apart is left as a comment.
- * `definition` is the table's (core/schema.h), `breaches` those found with it, sorted. `schema_path` is for the
- * comment. One breach may hide another: run, then deploy again. */
+ * `definition` is the table's (core/schema.h), `breaches` those found with it, sorted. One breach may hide another: run,
+ * then deploy again. */
 mh_status mh_lua_write_fix(const char *table, const struct mh_field *definition, const struct mh_breaches *breaches,
-                           const char *schema_path, struct mh_buffer *out, struct mh_error *err);
+                           struct mh_fix_paths paths, struct mh_buffer *out, struct mh_error *err);
 
 /* Appends a script that runs as it is and changes nothing, with what may be written in it as comments. `name` is the
  * migration's ("add_role"), `table` NULL where the user named none. */

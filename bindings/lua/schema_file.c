@@ -3,8 +3,11 @@
 #include "schema_values.h"
 #include "script.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static void write_output(void *self, const char *text, size_t size) {
   (void)self;
@@ -64,6 +67,21 @@ static int take(lua_State *L) {
   return mh_lua_raise(L, &err);
 }
 
+/* A schema file is looked for without being named (schema.lua), so its absence says where that was. */
+static mh_status check_there(const char *path, struct mh_error *err) {
+  char directory[PATH_MAX], real[PATH_MAX], nearest[NAME_MAX + 1];
+  if (access(path, F_OK) == 0 || errno != ENOENT) return MH_OK;
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  snprintf(directory, sizeof directory, "%.*s", slash ? (int)(base - path) : 2, slash ? path : "./");
+  if (!realpath(directory, real))
+    return mh_fail(err, MH_INVALID, "there is no directory %s, so no schema %s", directory, path);
+  if (mh_lua_nearest_file(directory, base, nearest, sizeof nearest))
+    return mh_fail(err, MH_INVALID, "there is no schema %s in %s; did you mean %.*s%s?", base, real, (int)(base - path),
+                   path, nearest);
+  return mh_fail(err, MH_INVALID, "there is no schema %s in %s; name the file that returns defineSchema { ... }", base,
+                 real);
+}
+
 /* Runs the file and pushes what it returned. Unlike scripts it may lie outside of their directory, which is where it
  * finds what it requires. */
 static mh_status run(mh_lua *lua, const char *path, const char *scripts_root, struct mh_error *err) {
@@ -94,7 +112,8 @@ mh_status mh_lua_schema_load(const char *path, const char *scripts_root, bool al
   struct mh_lua_options options = {.root = scripts_root, .allow_unsafe = allow_unsafe, .output = write_output};
   struct loaded loaded = {.path = path, .bson = bson};
   mh_lua *lua = NULL;
-  mh_status status = mh_lua_new(&options, &lua, err);
+  mh_status status = check_there(path, err);
+  if (!status) status = mh_lua_new(&options, &lua, err);
   if (!status) status = load(lua, scripts_root, &loaded, err);
   mh_lua_free(lua);
   return status;

@@ -1,5 +1,5 @@
-/* Plants one fault at a time into a sound store, behind the back of table.c, and says what a check has to find: that, and
- * nothing else. */
+/* Plants one fault at a time into a sound store, behind the back of table.c, and says what a check has to find: that,
+ * and nothing else. */
 #include "importing.h"
 #include "schema_fixture.h"
 
@@ -13,7 +13,8 @@ enum { PEOPLE = 40, LONG_BYTES = 1500 /* an entry of three pieces */ };
 
 /* ---- a sound store ----
  *
- * people: issued ids, then p0, p1, ...; indexes by_name and by_bio, whose entries are cut into pieces. plain: no index. */
+ * people: issued ids, then p0, p1, ...; indexes by_name and by_bio, whose entries are cut into pieces. plain: no
+ * index. */
 static void make_store(struct fixture *f) {
   struct mh_buffer text = {0};
   char bio[LONG_BYTES + 1];
@@ -297,7 +298,9 @@ static void id_to_nowhere(struct planting *p) {
   put(p, p->plain->ids, mh_slice_text("ghost"), mh_key_slice(&key));
 }
 
-static void id_with_half_a_key(struct planting *p) { put(p, p->plain->ids, mh_slice_text("a"), mh_slice_text("12345678")); }
+static void id_with_half_a_key(struct planting *p) {
+  put(p, p->plain->ids, mh_slice_text("a"), mh_slice_text("12345678"));
+}
 
 static void id_to_another(struct planting *p) {
   struct person other = person_of(p, p->plain, "c");
@@ -452,7 +455,8 @@ static const struct plant {
   struct expected expected[EXPECTED_MAX];
 } plants[] = {
     {"missing entry", missing_entry, {{MH_FINDING_ENTRY_MISSING, "people.by_name: entry of p3", "there is none"}}},
-    {"missing long entry", missing_long_entry, {{MH_FINDING_ENTRY_MISSING, "people.by_bio: entry of p3", "there is none"}}},
+    {"missing long entry", missing_long_entry,
+     {{MH_FINDING_ENTRY_MISSING, "people.by_bio: entry of p3", "there is none"}}},
     {"extra entry", extra_entry, {{MH_FINDING_ENTRY_EXTRA, "people.by_name: entry of key c", "is not there"}}},
     {"extra long entry", extra_long_entry, {{MH_FINDING_ENTRY_EXTRA, "people.by_bio: entry of key c", "is not there"}}},
     {"moved entry", moved_entry, {{MH_FINDING_ENTRY_STALE, "people.by_name: entry of p3", "other values"}}},

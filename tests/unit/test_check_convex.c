@@ -47,8 +47,8 @@ static const struct {
   const char *value, *json;
 } values[] = {
     {"null", "null"}, {"true", "true"}, {"0", "0.0"}, {"1n", "1"}, {"''", "\"\""}, {"'abc'", "\"abc\""},
-    {"'é'", "\"é\""}, {"'😀'", "\"😀\""}, {"bytes(3)", "{\"$bytes\":\"AQID\"}"}, {"[]", "[]"}, {"[null,1]", "[null,1.0]"},
-    {"{}", "{}"}, {"{a:null}", "{\"a\":null}"}, {"{ab:'x',c:[1]}", "{\"ab\":\"x\",\"c\":[1.0]}"},
+    {"'é'", "\"é\""}, {"'😀'", "\"😀\""}, {"bytes(3)", "{\"$bytes\":\"AQID\"}"}, {"[]", "[]"},
+    {"[null,1]", "[null,1.0]"}, {"{}", "{}"}, {"{a:null}", "{\"a\":null}"}, {"{ab:'x',c:[1]}", "{\"ab\":\"x\",\"c\":[1.0]}"},
 };
 
 static const char *json_of(const char *value) {

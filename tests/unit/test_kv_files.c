@@ -188,7 +188,7 @@ static void damaged_files(void **state) {
 
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
   (void)context;
-  mh_kv_fault(info->si_addr);
+  mh_kv_fault(info->si_addr, NULL);
   signal(signal_number, SIG_DFL);
 }
 

@@ -413,7 +413,7 @@ static void test_bad_files(void **state) {
     write_file(fixture, "x.lua", cases[i].text);
     assert_fails(fixture, "x.lua", NULL, cases[i].status, cases[i].error);
   }
-  assert_fails(fixture, "xx.lua", NULL, MH_INVALID, "there is no script xx.lua; did you mean x.lua?");
+  assert_fails(fixture, "xx.lua", NULL, MH_INVALID, "there is no schema xx.lua in  did you mean x.lua?");
   assert_fails(fixture, "x.lua", "nowhere", MH_INVALID,
                "the directory of scripts nowhere cannot be used (--scripts): it does not exist");
 }
