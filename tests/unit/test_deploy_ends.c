@@ -242,6 +242,25 @@ static void test_the_active_schema_ends_a_dead_deploy(void **state) {
   assert_sound(f);
 }
 
+/* Fits what the other took, but not this. */
+static void write_null(void *self, const struct mh_deploy_progress *progress) {
+  struct fixture *f = self;
+  if (progress->step == MH_DEPLOY_CATCH_UP) OK(write_one(f->store, PATCH, "{\"v\":null}", &f->err));
+}
+
+static void test_another_schema_of_the_same_tables(void **state) {
+  struct fixture *f = *state;
+  struct mh_deploy_report report;
+  fill(f, 100);
+  leave_dead(f, USERS("{\"type\":\"union\",\"value\":[{\"type\":\"null\"},{\"type\":\"number\"}]}"));
+  assert_int_equal(deploy_with(f, NUMBERS, &report, write_null, f), MH_INVALID);
+  assert_non_null(strstr(report.broken, "/v: expected number, got null"));
+  assert_true(report.replaced);
+  assert_false(report.resumed);
+  mh_deploy_report_free(&report);
+  assert_sound(f);
+}
+
 struct meddling {
   struct fixture *f;
   int at, seen;
@@ -431,6 +450,7 @@ int main(void) {
       cmocka_unit_test(test_goes_on_behind_what_fits),
       cmocka_unit_test_setup_teardown(test_a_dead_one_is_given_up_when_it_costs_too_much, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_active_schema_ends_a_dead_deploy, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_another_schema_of_the_same_tables, setup, teardown),
       cmocka_unit_test_setup_teardown(test_given_up_by_others_it_begins_again, setup, teardown),
       cmocka_unit_test_setup_teardown(test_begins_so_often_and_no_more, setup, teardown),
       cmocka_unit_test_setup_teardown(test_ends_under_more_writes_than_it_can_take, setup, teardown),
