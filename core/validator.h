@@ -79,6 +79,9 @@ mh_status mh_validator_fail_document(const mh_validator *validator, struct mh_sl
  * where it is true (Convex: is_subset). */
 bool mh_validator_subset(const mh_validator *narrow, const mh_validator *wide);
 
+/* Whether ids of that table are among what it takes: v.id("users") anywhere in it. */
+bool mh_validator_takes_ids_of(const mh_validator *validator, const char *table);
+
 /* What an empty table may stand for at a path: bits. The empty object and the empty array where they fit; where neither
  * does, those of the two that are accepted with something in them. A path is the names of fields, with no data for an
  * array element. */

@@ -111,3 +111,9 @@ bool mh_validator_subset(const mh_validator *narrow, const mh_validator *wide) {
   const struct pair pair = {narrow, wide};
   return is_within(&pair, mh_node_root(narrow), mh_node_root(wide));
 }
+
+bool mh_validator_takes_ids_of(const mh_validator *validator, const char *table) {
+  for (uint32_t i = 0; i <= validator->root; i++)
+    if (validator->nodes[i].kind == MH_NODE_ID && strcmp(validator->nodes[i].id.name, table) == 0) return true;
+  return false;
+}

@@ -22,6 +22,12 @@ static const struct mh_option options[] = {
 
 /* ---- the report ---- */
 
+/* A write that does not fit cannot be mended: what made it goes on. */
+static mh_status print_broken(const struct mh_cli *cli, const struct mh_mending *mending, struct mh_error *err) {
+  puts("change what writes such documents, or the schema; then:");
+  return mh_mending_print_commands(cli, mending, true, err);
+}
+
 /* What does not fit, and how to mend it. */
 static mh_status print_refusal(const struct mh_cli *cli, const struct mh_deployment *deployment,
                                const struct mh_deploy_report *report, struct mh_error *err) {
@@ -32,6 +38,8 @@ static mh_status print_refusal(const struct mh_cli *cli, const struct mh_deploym
     mh_mending_print_scripts(cli, &mending);
     puts("\nto mend them:");
     status = mh_mending_print_commands(cli, &mending, false, err);
+  } else if (!status && !cli->quiet) {
+    status = print_broken(cli, &mending, err);
   }
   mh_mending_free(&mending);
   return status;

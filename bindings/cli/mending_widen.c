@@ -11,33 +11,49 @@ static bool must_widen(const struct mh_deploy_report *report, size_t place) {
          !mh_validator_subset(report->schema->tables[place].validator, table->validator);
 }
 
-/* Adds a definition to a union, or, of one that is a union, its members. */
-static bool add_members(struct mh_buffer *out, const struct mh_field *definition, uint32_t *count) {
-  struct mh_field type, members, member;
-  struct mh_bson_reader reader;
-  char position[12];
+/* The members of a union; any other definition is the only one. */
+static struct mh_slice members_of(const struct mh_field *definition) {
+  struct mh_field type, members;
   bool is_union = mh_bson_find(definition->raw, mh_slice_text("type"), &type) && type.type == MH_STRING &&
                   mh_slice_equal(mh_field_string(&type), mh_slice_text("union"));
-  if (!is_union || !mh_bson_find(definition->raw, mh_slice_text("value"), &members)) {
-    member = *definition;
-    member.name = mh_bson_index_name((*count)++, position);
-    return mh_bson_add_field(out, &member);
-  }
+  return is_union && mh_bson_find(definition->raw, mh_slice_text("value"), &members) ? members.raw : mh_slice(NULL, 0);
+}
+
+static bool has_member(struct mh_slice members, struct mh_slice definition) {
+  struct mh_bson_reader reader;
+  struct mh_field member;
+  for (mh_bson_read(&reader, members); mh_bson_next(&reader, &member);)
+    if (mh_slice_equal(member.raw, definition)) return true;
+  return false;
+}
+
+static bool add_member(struct mh_buffer *list, struct mh_field member, uint32_t *count) {
+  char position[12];
+  member.name = mh_bson_index_name((*count)++, position);
+  return mh_bson_add_field(list, &member);
+}
+
+/* Adds the members of a definition that are not among `known`. */
+static bool add_members(struct mh_buffer *list, const struct mh_field *definition, struct mh_slice known,
+                        uint32_t *count) {
+  struct mh_slice members = members_of(definition);
+  struct mh_bson_reader reader;
+  struct mh_field member;
   bool ok = true;
-  for (mh_bson_read(&reader, members.raw); ok && mh_bson_next(&reader, &member);) {
-    member.name = mh_bson_index_name((*count)++, position);
-    ok = mh_bson_add_field(out, &member);
-  }
+  if (!members.data) return has_member(known, definition->raw) || add_member(list, *definition, count);
+  for (mh_bson_read(&reader, members); ok && mh_bson_next(&reader, &member);)
+    if (!has_member(known, member.raw)) ok = add_member(list, member, count);
   return ok;
 }
 
-/* Appends {"type": "union", "value": [...]}. */
+/* Appends {"type": "union", "value": [...]}: what is one or the other. */
 static bool add_union(struct mh_buffer *out, const struct mh_field *one, const struct mh_field *other) {
   size_t mark, inner;
   uint32_t count = 0;
   return mh_bson_open(out, &mark) && mh_bson_add_string(out, mh_slice_text("type"), mh_slice_text("union")) &&
-         mh_bson_add_open(out, MH_ARRAY, mh_slice_text("value"), &inner) && add_members(out, one, &count) &&
-         add_members(out, other, &count) && mh_bson_close(out, inner) && mh_bson_close(out, mark);
+         mh_bson_add_open(out, MH_ARRAY, mh_slice_text("value"), &inner) &&
+         add_members(out, one, mh_slice(NULL, 0), &count) && add_members(out, other, members_of(one), &count) &&
+         mh_bson_close(out, inner) && mh_bson_close(out, mark);
 }
 
 static mh_status put_changed(struct mh_slice document, const char *name, struct mh_slice value, enum mh_type type,
@@ -72,10 +88,11 @@ static mh_status put_tables(const struct mh_deploy_report *report, struct mh_sli
   mh_status status = mh_bson_open(out, &mark) ? MH_OK : mh_fail_nomem(err);
   mh_bson_read(&reader, given);
   while (!status && mh_bson_next(&reader, &table)) {
-    if (!mh_bson_find(table.raw, mh_slice_text("tableName"), &name) || !mh_bson_add(out, MH_OBJECT, table.name)) 
-      return mh_fail_nomem(err);
-    status = put_table(report, mh_schema_table(report->catalogue->active, mh_field_string(&name)), table.raw, out, any,
-                       err);
+    mh_bson_find(table.raw, mh_slice_text("tableName"), &name); /* it was compiled: it is sound */
+    status = mh_bson_add(out, MH_OBJECT, table.name)
+                 ? put_table(report, mh_schema_table(report->catalogue->active, mh_field_string(&name)), table.raw, out,
+                             any, err)
+                 : mh_fail_nomem(err);
   }
   return status || mh_bson_close(out, mark) ? status : mh_fail_nomem(err);
 }

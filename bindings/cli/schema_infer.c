@@ -166,7 +166,7 @@ static mh_status build(struct inferring *inferring, struct mh_buffer *out, struc
 
 /* ---- comments ---- */
 
-/* "998,000 of 1,000,000, 3 values": of a field that not all have, of strings that are few. */
+/* "998,000 of 1,000,000, 3 distinct strings": of a field that not all have, of strings that are few. */
 static bool describe(const struct inferred *inferred, const char *path, char comment[160]) {
   struct mh_infer_note note;
   mh_figure present, of, values;
@@ -177,7 +177,7 @@ static bool describe(const struct inferred *inferred, const char *path, char com
   bool few = note.distinct && note.distinct <= MH_INFER_LITERALS_MAX && note.distinct * SHARED_BY <= note.present;
   if (few)
     used += snprintf(comment + used, 160 - (size_t)used, "%s%s", used ? ", " : "",
-                     mh_things_text(note.distinct, "value", values));
+                     mh_things_text(note.distinct, "distinct string", values));
   return used > 0;
 }
 

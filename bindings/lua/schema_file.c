@@ -107,6 +107,13 @@ static mh_status load(mh_lua *lua, const char *scripts_root, struct loaded *load
   return mh_lua_call(lua, 2, 0, err);
 }
 
+/* The limits of scripts can be set, those of schemas cannot: the option's name goes. */
+static void describe_limit(const char *path, struct mh_error *err) {
+  char *option = strstr(err->message, " (--");
+  if (option) *option = 0;
+  if (!err->place[0]) mh_error_at(err, "%s", path);
+}
+
 mh_status mh_lua_schema_load(const char *path, const char *scripts_root, bool allow_unsafe, struct mh_buffer *bson,
                              struct mh_error *err) {
   struct mh_lua_options options = {.root = scripts_root, .allow_unsafe = allow_unsafe, .output = write_output};
@@ -115,6 +122,7 @@ mh_status mh_lua_schema_load(const char *path, const char *scripts_root, bool al
   mh_status status = check_there(path, err);
   if (!status) status = mh_lua_new(&options, &lua, err);
   if (!status) status = load(lua, scripts_root, &loaded, err);
+  if (status == MH_LIMIT) describe_limit(path, err);
   mh_lua_free(lua);
   return status;
 }

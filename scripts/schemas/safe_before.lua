@@ -1,0 +1,4 @@
+-- Changes that need no migration: where they begin.
+return defineSchema {
+  users = defineTable { name = v.string() },
+}
