@@ -3,10 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A document may have as many breaches as it has bytes: beyond these it counts as ungrouped. */
+enum { BREACHES_SEEN_MAX = 20000 };
+
 /* One document's breaches as they are told. */
 struct adding {
   struct mh_breaches *breaches;
   struct mh_slice id;
+  size_t seen;
   bool counted[MH_BREACH_GROUPS_MAX]; /* groups this document is in already */
   bool lost;
   mh_status status;
@@ -43,6 +47,10 @@ static struct mh_breach_group *add_group(struct adding *adding, const struct mh_
 
 static bool take(void *self, const struct mh_breach *breach) {
   struct adding *adding = self;
+  if (adding->seen++ == BREACHES_SEEN_MAX) {
+    adding->lost = true;
+    return false;
+  }
   struct mh_breach_group *group = find_group(adding->breaches, breach);
   if (!group) group = add_group(adding, breach);
   if (!group) {
@@ -53,7 +61,7 @@ static bool take(void *self, const struct mh_breach *breach) {
   if (adding->counted[place]) return true;
   adding->counted[place] = true;
   group->documents++;
-  if (group->id_count < MH_BREACH_IDS_MAX)
+  if (adding->id.size && group->id_count < MH_BREACH_IDS_MAX)
     snprintf(group->ids[group->id_count++], sizeof *group->ids, "%.*s", (int)adding->id.size,
              (const char *)adding->id.data);
   return true;

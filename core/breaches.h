@@ -18,7 +18,7 @@ struct mh_breach_group {
 /* All zero is empty. */
 struct mh_breaches {
   uint64_t documents; /* that do not fit */
-  uint64_t ungrouped; /* of these, those with a breach that found no room */
+  uint64_t ungrouped; /* of these, those with a breach that found no room, or with very many */
   struct mh_breach_group *groups; /* after mh_breaches_sort: the most frequent first, equal ones by path and reason */
   size_t group_count, group_room;
 };

@@ -54,6 +54,9 @@ mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t numb
                               bool foreign, double last_issued, struct mh_error *err);
 /* From now on v.id() of the table takes ids that are not in the format (SPEC 10). */
 mh_status mh_commit_set_foreign(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
+/* Gives an empty table, which nobody watches, another number: ids are of the new one from now on. */
+mh_status mh_commit_renumber_table(mh_commit *commit, const struct mh_table *table, uint32_t number,
+                                   struct mh_error *err);
 /* Removes the table with its documents, its indexes and its watches: a run that is not finished has to start over. */
 mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
 /* Watches a table; `log` was made by mh_kv_spaces_create. */

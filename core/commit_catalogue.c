@@ -127,6 +127,23 @@ mh_status mh_commit_drop_index(mh_commit *commit, const struct mh_index *index, 
   return status;
 }
 
+mh_status mh_commit_renumber_table(mh_commit *commit, const struct mh_table *table, uint32_t number,
+                                   struct mh_error *err) {
+  struct mh_table renumbered = *table;
+  renumbered.number = number;
+  mh_status status = put_table(commit, table->name, &renumbered, err);
+  for (size_t i = 0; !status && i < table->index_count; i++) {
+    struct mh_index index = table->indexes[i];
+    uint8_t key[8];
+    bool found;
+    index_row_key(table->number, index.space, key);
+    status = mh_kv_delete(commit->kv, MH_SPACE_INDEXES, mh_slice(key, sizeof key), &found, err);
+    index.table_number = number;
+    if (!status) status = mh_commit_put_index(commit, &index, err);
+  }
+  return status;
+}
+
 /* ---- schemas ---- */
 
 static mh_status put_schema(mh_commit *commit, const char *key, struct mh_slice value, struct mh_error *err) {

@@ -87,6 +87,19 @@ static mh_status look(struct mh_importing *importing, uint64_t *documents, struc
   return status;
 }
 
+/* Ids of another number than the table's are foreign ones: an empty table had better take their number. */
+static mh_status adopt_number(struct mh_importing *importing, struct mh_error *err) {
+  uint64_t documents;
+  bool adopted;
+  if (!importing->before || !importing->first_number || importing->first_number == importing->before->number)
+    return MH_OK;
+  mh_status status = mh_importing_adopt_number(importing, &adopted, err);
+  if (status || !adopted) return status;
+  mh_catalogue_drop(importing->catalogue);
+  importing->catalogue = NULL;
+  return look(importing, &documents, err);
+}
+
 static mh_status import(struct mh_importing *importing, struct mh_error *err) {
   const struct mh_import_options *options = importing->options;
   uint64_t documents;
@@ -99,13 +112,15 @@ static mh_status import(struct mh_importing *importing, struct mh_error *err) {
                    "the table %s is not empty (documents: %" PRIu64 "); --append adds to it, --upsert adds and "
                    "replaces what has the same _id, --replace empties it first",
                    options->table, documents);
-  status = mh_importing_open_fitting(importing, err);
-  if (!status) status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
+  status = mh_source_open(options->fd, options->file, options->stop, &importing->source, err);
   if (!status) status = mh_source_next(importing->source, &importing->first, &found, err);
   if (status) return status;
   importing->empty = !found;
   uint8_t internal[MH_KEY_BYTES];
   if (found && !mh_id_parse(importing->first.id, &importing->first_number, internal)) importing->first_number = 0;
+  status = adopt_number(importing, err);
+  if (!status) status = mh_importing_open_fitting(importing, err);
+  if (status) return status;
   if (importing->before) importing->report->table_number = importing->before->number;
   bool beside_others = options->mode == MH_IMPORT_UPSERT || (options->mode == MH_IMPORT_APPEND && importing->before);
   return beside_others ? mh_import_append(importing, err) : mh_import_bulk(importing, err);

@@ -81,4 +81,7 @@ uint64_t mh_checked_documents(const mh_checked *checked);
 /* The documents in the order of the input, each borrowed until the next. */
 mh_status mh_checked_next(mh_checked *checked, struct mh_given *given, bool *found, struct mh_error *err);
 
+/* Gives a table that was never written the number of the first id of its first import, where nothing speaks against it. */
+mh_status mh_importing_adopt_number(const struct mh_importing *importing, bool *adopted, struct mh_error *err);
+
 #endif

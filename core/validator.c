@@ -1,6 +1,6 @@
-/* What fits, found in one walk over the bytes: the types of a field that need no further look are in the slot its name is
- * found in, so a field of a scalar costs its name's hash, one comparison and a bit. No byte outside the slice is read,
- * whatever the bytes say; nothing within a value that any value of its type may stand for is read at all. */
+/* What fits, found in one walk over the bytes: the types of a field that need no further look are in the slot its name
+ * is found in, so a field of a scalar costs its name's hash, one comparison and a bit. No byte outside the slice is
+ * read, whatever the bytes say; nothing within a value that any value of its type may stand for is read at all. */
 #include "validator_parts.h"
 
 #include "id.h"
@@ -99,7 +99,8 @@ bool mh_node_fits_fields(const mh_validator *validator, const struct mh_node *ob
     size_t size = value ? mh_bson_value_size(type, value, end) : SIZE_MAX;
     if (size == SIZE_MAX) return false;
     at = value + size;
-    const struct mh_name_slot *slot = mh_name_find(validator->slots, validator->text, &object->object.names, &key, name);
+    const struct mh_name_slot *slot =
+        mh_name_find(validator->slots, validator->text, &object->object.names, &key, name);
     if (is_document && (slot ? slot->system : mh_name_is_system(mh_slice(name, key.size)))) continue;
     if (!slot || !slot_fits(validator, slot, type, value, size)) return false;
     missing -= slot->required; /* names are distinct; where they are not, it may go below 0 and never come back */
@@ -191,65 +192,4 @@ bool mh_validator_fits_document(const mh_validator *validator, struct mh_slice d
   if (root->kind == MH_NODE_OBJECT) return mh_node_fits_fields(validator, root, document, true);
   if (root->kind == MH_NODE_UNION) return fits_choice(validator, root, MH_OBJECT, document, true);
   return mh_node_fits(validator, root, MH_OBJECT, document);
-}
-
-/* ---- what may be where ---- */
-
-static bool empty_fits(const mh_validator *validator, const struct mh_node *node, enum mh_type type) {
-  static const uint8_t empty[5] = {sizeof empty};
-  return mh_node_fits(validator, node, type, mh_slice(empty, sizeof empty));
-}
-
-static unsigned admitted_here(const mh_validator *validator, const struct mh_node *node) {
-  unsigned fit = (empty_fits(validator, node, MH_OBJECT) ? MH_ADMITS_OBJECT : 0u) |
-                 (empty_fits(validator, node, MH_ARRAY) ? MH_ADMITS_ARRAY : 0u);
-  if (fit) return fit;
-  return (node->may & MH_TYPE_BIT(MH_OBJECT) ? MH_ADMITS_OBJECT : 0u) |
-         (node->may & MH_TYPE_BIT(MH_ARRAY) ? MH_ADMITS_ARRAY : 0u);
-}
-
-/* The validator of the values that are one step inwards; NULL when there are none, or any. */
-static const struct mh_node *inwards(const mh_validator *validator, const struct mh_node *node, struct mh_slice step) {
-  if (node->kind == MH_NODE_ARRAY && !step.data) return &validator->nodes[node->element];
-  if (!step.data) return NULL;
-  if (node->kind == MH_NODE_RECORD && mh_node_fits_text(validator, &validator->nodes[node->record.keys], step))
-    return &validator->nodes[node->record.values];
-  if (node->kind != MH_NODE_OBJECT) return NULL;
-  const struct mh_name_slot *slot = mh_name_slot_of(validator, &node->object.names, step);
-  return slot ? &validator->nodes[slot->node] : NULL;
-}
-
-static unsigned admits(const mh_validator *validator, const struct mh_node *node, const struct mh_slice *path,
-                       size_t steps) {
-  unsigned admitted = 0;
-  if (node->whole == MH_TYPES_ANY) return MH_ADMITS_OBJECT | MH_ADMITS_ARRAY;
-  if (steps == 0) return admitted_here(validator, node);
-  if (node->kind == MH_NODE_UNION) {
-    for (uint32_t i = 0; i < node->choice.count; i++)
-      admitted |= admits(validator, mh_node_member(validator, node, i), path, steps);
-    return admitted;
-  }
-  const struct mh_node *inner = inwards(validator, node, *path);
-  return inner ? admits(validator, inner, path + 1, steps - 1) : 0;
-}
-
-unsigned mh_validator_admits(const mh_validator *validator, const struct mh_slice *path, size_t steps) {
-  return admits(validator, mh_node_root(validator), path, steps);
-}
-
-static bool may_have(const mh_validator *validator, const struct mh_node *node, struct mh_slice path) {
-  if (node->whole == MH_TYPES_ANY) return true;
-  if (node->kind == MH_NODE_UNION) {
-    for (uint32_t i = 0; i < node->choice.count; i++)
-      if (may_have(validator, mh_node_member(validator, node, i), path)) return true;
-    return false;
-  }
-  const uint8_t *dot = path.size ? memchr(path.data, '.', path.size) : NULL;
-  size_t step = dot ? (size_t)(dot - path.data) : path.size;
-  const struct mh_node *inner = inwards(validator, node, mh_slice(path.data, step));
-  return inner && (!dot || may_have(validator, inner, mh_slice(dot + 1, path.size - step - 1)));
-}
-
-bool mh_validator_may_have(const mh_validator *validator, struct mh_slice dotted_path) {
-  return may_have(validator, mh_node_root(validator), dotted_path);
 }

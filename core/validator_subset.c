@@ -1,5 +1,5 @@
-/* Whether what fits one validator fits another: by structure, sound and not complete. What a union takes only with several of
- * its members together is not seen: {k: "a" or "b"} is not found within {k: "a"} or {k: "b"}. */
+/* Whether what fits one validator fits another: by structure, sound and not complete. What a union takes only with
+ * several of its members together is not seen: {k: "a" or "b"} is not found within {k: "a"} or {k: "b"}. */
 #include "validator_parts.h"
 
 #include <math.h>
@@ -110,4 +110,10 @@ static bool is_within(const struct pair *pair, const struct mh_node *narrow, con
 bool mh_validator_subset(const mh_validator *narrow, const mh_validator *wide) {
   const struct pair pair = {narrow, wide};
   return is_within(&pair, mh_node_root(narrow), mh_node_root(wide));
+}
+
+bool mh_validator_takes_ids_of(const mh_validator *validator, const char *table) {
+  for (uint32_t i = 0; i <= validator->root; i++)
+    if (validator->nodes[i].kind == MH_NODE_ID && strcmp(validator->nodes[i].id.name, table) == 0) return true;
+  return false;
 }

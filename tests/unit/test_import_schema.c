@@ -412,6 +412,66 @@ static void test_import_at_every_step_of_a_deploy(void **state) {
     }
 }
 
+/* -- The number of a table that was never written ------------------------------------------------------------------ */
+
+#define USERS_AND_POSTS \
+  FIXTURE_SCHEMA(FIXTURE_TABLE("posts", "[]", FIXTURE_OBJECT("\"author\":" FIXTURE_ID("users"))) "," FIXTURE_TABLE( \
+      "users", "[" FIXTURE_INDEX("by_name", "\"name\"") "]", FIXTURE_OBJECT("\"name\":" FIXTURE_FIELD("string"))))
+
+/* As after a Convex export: ids of number 540, and documents elsewhere that refer to them. */
+static void test_first_import_brings_the_number(void **state) {
+  struct fixture *f = *state;
+  char id[MH_ID_TEXT_MAX + 1] = {0}, users[200], posts[200];
+  struct mh_key key = mh_key_make(1000.5, 77);
+  mh_id_format(540, key.bytes, id);
+  snprintf(users, sizeof users, "{\"_id\":\"%s\",\"_creationTime\":1000.5,\"name\":\"Ann\"}\n", id);
+  snprintf(posts, sizeof posts, "{\"author\":\"%s\"}", id);
+  fixture_deploy(f->store, USERS_AND_POSTS);
+  assert_int_equal(import(f, MH_IMPORT_NEW, "posts", posts), MH_INVALID); /* no id of users is known to be one */
+  OK(import(f, MH_IMPORT_NEW, "users", users));
+  assert_int_equal(f->report.table_number, 540);
+  assert_int_equal(shape_of(f, "users").number, 540);
+  assert_int_equal(shape_of(f, "users").ids, 0); /* the id spells its key */
+  OK(import(f, MH_IMPORT_NEW, "posts", posts));
+  assert_exports(f, "users", users);
+  assert_sound(f);
+}
+
+/* The number went to another table that is as new: that one takes a free one. */
+static void test_number_of_another_new_table(void **state) {
+  struct fixture *f = *state;
+  char id[MH_ID_TEXT_MAX + 1] = {0}, text[200];
+  struct mh_key key = mh_key_make(1000.5, 77);
+  fixture_deploy(f->store, USERS_AND_POSTS);
+  uint32_t number = shape_of(f, "posts").number;
+  mh_id_format(number, key.bytes, id);
+  snprintf(text, sizeof text, "{\"_id\":\"%s\",\"_creationTime\":1000.5,\"name\":\"Ann\"}", id);
+  OK(import(f, MH_IMPORT_NEW, "users", text));
+  assert_int_equal(shape_of(f, "users").number, number);
+  assert_int_not_equal(shape_of(f, "posts").number, number);
+  snprintf(text, sizeof text, "{\"author\":\"%s\"}", id);
+  OK(import(f, MH_IMPORT_NEW, "posts", text));
+  assert_sound(f);
+}
+
+/* Where others hold ids of the number it has, the table keeps it. */
+static void test_number_stays_where_it_is_referred_to(void **state) {
+  struct fixture *f = *state;
+  char id[MH_ID_TEXT_MAX + 1] = {0}, text[200];
+  struct mh_key key = mh_key_make(1000.5, 77);
+  fixture_deploy(f->store, USERS_AND_POSTS);
+  uint32_t number = shape_of(f, "users").number;
+  mh_id_format(number, key.bytes, id);
+  snprintf(text, sizeof text, "{\"author\":\"%s\"}", id);
+  OK(import(f, MH_IMPORT_NEW, "posts", text));
+  mh_id_format(540, key.bytes, id);
+  snprintf(text, sizeof text, "{\"_id\":\"%s\",\"_creationTime\":1000.5,\"name\":\"Ann\"}", id);
+  OK(import(f, MH_IMPORT_NEW, "users", text));
+  assert_int_equal(shape_of(f, "users").number, number);
+  assert_int_equal(f->report.other_ids, 1);
+  assert_sound(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_faults_name_line_and_path, setup, teardown),
@@ -424,6 +484,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_schema_made_meanwhile, setup, teardown),
       cmocka_unit_test_setup_teardown(test_append_beside_deploy, setup, teardown),
       cmocka_unit_test_setup_teardown(test_import_at_every_step_of_a_deploy, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_first_import_brings_the_number, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_number_of_another_new_table, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_number_stays_where_it_is_referred_to, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
