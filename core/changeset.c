@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { HEIGHT_MASK = 15, SPACES_MASK = (1 << 28) - 1 }; /* the widths of a node's fields */
+
 /* Grows an array to hold one more element; false when memory is gone. */
 static bool reserve(void *array, size_t count, size_t *room, size_t element_size) {
   if (count < *room) return true;
@@ -57,12 +59,13 @@ struct mh_node *mh_written_before(const struct mh_written *written, struct mh_sl
   return node;
 }
 
-static struct mh_node *new_node(mh_changeset *changeset, uint16_t height, struct mh_slice key) {
+static struct mh_node *new_node(mh_changeset *changeset, uint32_t height, size_t written, struct mh_slice key) {
   struct mh_node *node = mh_arena_alloc(changeset->arena, sizeof *node + height * sizeof node->next[0] + key.size);
   if (!node) return NULL;
   uint8_t *bytes = (uint8_t *)&node->next[height];
   if (key.size) memcpy(bytes, key.data, key.size);
-  *node = (struct mh_node){.key = bytes, .key_size = (uint32_t)key.size, .height = height};
+  *node = (struct mh_node){.key = bytes, .key_size = (uint32_t)key.size, .height = height & HEIGHT_MASK,
+                            .written = written & SPACES_MASK};
   memset(node->next, 0, height * sizeof node->next[0]);
   return node;
 }
@@ -70,7 +73,7 @@ static struct mh_node *new_node(mh_changeset *changeset, uint16_t height, struct
 static struct mh_written *written_for(mh_changeset *changeset, mh_space space) {
   struct mh_written *written = (struct mh_written *)mh_changeset_written(changeset, space);
   if (written) return written;
-  struct mh_node *head = new_node(changeset, MH_SKIP_HEIGHT, mh_slice(NULL, 0));
+  struct mh_node *head = new_node(changeset, MH_SKIP_HEIGHT, changeset->space_count, mh_slice(NULL, 0));
   if (!head || !reserve(&changeset->spaces, changeset->space_count, &changeset->space_room, sizeof *written))
     return NULL;
   written = &changeset->spaces[changeset->space_count++];
@@ -80,18 +83,27 @@ static struct mh_written *written_for(mh_changeset *changeset, mh_space space) {
 }
 
 /* A quarter of the nodes reach each next level. */
-static uint16_t random_height(mh_changeset *changeset) {
+static uint32_t random_height(mh_changeset *changeset) {
   uint64_t x = changeset->random;
   x ^= x << 13;
   x ^= x >> 7;
   x ^= x << 17;
   changeset->random = x;
-  uint16_t height = 1;
+  uint32_t height = 1;
   while (height < MH_SKIP_HEIGHT && (x & 3) == 0) {
     height++;
     x >>= 2;
   }
   return height;
+}
+
+/* The last node of each level whose key is smaller than `key` (the head where there is none). */
+static void find_before(const struct mh_written *written, struct mh_slice key, struct mh_node *before[MH_SKIP_HEIGHT]) {
+  struct mh_node *node = written->head;
+  for (int level = MH_SKIP_HEIGHT - 1; level >= 0; level--) {
+    while (node->next[level] && mh_slice_compare(mh_node_key(node->next[level]), key) < 0) node = node->next[level];
+    before[level] = node;
+  }
 }
 
 /* The node of `key`, made where there is none. */
@@ -104,16 +116,13 @@ static struct mh_node *node_for(mh_changeset *changeset, struct mh_written *writ
     memcpy(before, written->tail, sizeof before);
   } else {
     changeset->scattered++;
-    struct mh_node *node = written->head;
-    for (int level = MH_SKIP_HEIGHT - 1; level >= 0; level--) {
-      while (node->next[level] && mh_slice_compare(mh_node_key(node->next[level]), key) < 0) node = node->next[level];
-      before[level] = node;
-    }
-    if (node->next[0] && mh_slice_equal(mh_node_key(node->next[0]), key)) return node->next[0];
+    find_before(written, key, before);
+    struct mh_node *found = before[0]->next[0];
+    if (found && mh_slice_equal(mh_node_key(found), key)) return found;
   }
-  struct mh_node *node = new_node(changeset, random_height(changeset), key);
+  struct mh_node *node = new_node(changeset, random_height(changeset), last->written, key);
   if (!node) return NULL;
-  for (int level = 0; level < node->height; level++) {
+  for (uint32_t level = 0; level < node->height; level++) {
     node->next[level] = before[level]->next[level];
     before[level]->next[level] = node;
     if (!node->next[level]) written->tail[level] = node;
@@ -132,9 +141,7 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
     return mh_fail(err, MH_LIMIT, "one document wrote more than %zu MiB (--max-memory)",
                    changeset->document_bytes_max >> 20);
   if (changeset->journal_count == UINT32_MAX) return mh_fail(err, MH_LIMIT, "more than 4 billion writes in one batch");
-  struct mh_written *written = written_for(changeset, space);
-  struct mh_node *node = written ? node_for(changeset, written, key) : NULL;
-  struct mh_version *version = node ? mh_arena_alloc(changeset->arena, sizeof *version) : NULL;
+  struct mh_version *version = mh_arena_alloc(changeset->arena, sizeof *version);
   if (!version ||
       !reserve(&changeset->journal, changeset->journal_count, &changeset->journal_room, sizeof *changeset->journal))
     return mh_fail_nomem(err);
@@ -143,6 +150,9 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
     copy = mh_arena_copy(changeset->arena, value);
     if (!copy.data) return mh_fail_nomem(err);
   }
+  struct mh_written *written = written_for(changeset, space);
+  struct mh_node *node = written ? node_for(changeset, written, key) : NULL; /* last: no node is without a version */
+  if (!node) return mh_fail_nomem(err);
   changeset->journal[changeset->journal_count++] = node;
   *version = (struct mh_version){
       .older = node->newest, .value = copy, .sequence = (uint32_t)changeset->journal_count, .write = write};
@@ -150,10 +160,23 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
   return MH_OK;
 }
 
+static void take_out(struct mh_written *written, struct mh_node *node) {
+  struct mh_node *before[MH_SKIP_HEIGHT];
+  find_before(written, mh_node_key(node), before);
+  for (uint32_t level = 0; level < node->height; level++) {
+    before[level]->next[level] = node->next[level];
+    if (!node->next[level]) written->tail[level] = before[level];
+  }
+  if (node->next[0]) node->next[0]->back = node->back;
+  written->count--;
+}
+
 void mh_changeset_rollback(mh_changeset *changeset, uint32_t sequence) {
+  changeset->rollbacks += changeset->journal_count > sequence;
   while (changeset->journal_count > sequence) {
     struct mh_node *node = changeset->journal[--changeset->journal_count];
     node->newest = node->newest->older;
+    if (!node->newest) take_out(&changeset->spaces[node->written], node);
   }
 }
 

@@ -27,7 +27,8 @@ struct mh_id_walk {
   struct mh_slice key, bson;     /* of the document of `spelled` */
   char spelled_text[MH_ID_TEXT_MAX];
   bool placed;                   /* the cursors stand where the range begins */
-  uint32_t savepoint;            /* of the transaction when they were placed */
+  uint32_t savepoint;            /* of the transaction when they were placed; */
+  uint64_t rollbacks;            /* and its rollbacks by then */
 };
 
 mh_status mh_id_walk_open(mh_txn *txn, const struct mh_table *table, struct mh_query_range *range, bool descending,
@@ -98,6 +99,7 @@ static mh_status place(mh_id_walk *walk, struct mh_error *err) {
   walk->spelled = walk->entered = (struct candidate){0};
   if (!status) status = all_entered(walk, &walk->spelled.ended, err);
   walk->savepoint = mh_txn_savepoint(walk->txn);
+  walk->rollbacks = mh_txn_rollbacks(walk->txn);
   walk->placed = !status;
   return status;
 }
@@ -151,7 +153,9 @@ static mh_status take_next(mh_id_walk *walk, struct mh_slice *id, struct mh_docu
     return mh_table_get(walk->txn, walk->table, *id, document, found, err);
   }
   mh_status status = MH_OK;
-  if (!walk->placed || walk->savepoint != mh_txn_savepoint(walk->txn)) status = place(walk, err);
+  bool as_placed = walk->placed && walk->savepoint == mh_txn_savepoint(walk->txn) &&
+                   walk->rollbacks == mh_txn_rollbacks(walk->txn);
+  if (!as_placed) status = place(walk, err);
   while (!status && !*found) {
     status = look_ahead(walk, walk->documents, &walk->spelled, err);
     if (!status) status = look_ahead(walk, walk->ids, &walk->entered, err);

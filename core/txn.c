@@ -166,10 +166,16 @@ mh_status mh_txn_put(mh_txn *txn, mh_space space, enum mh_write write, struct mh
   return mh_changeset_put(txn->own, space, write, key, value, err);
 }
 
-bool mh_txn_has_written(const mh_txn *txn, mh_space space) {
-  return mh_changeset_written(txn->own, space) || (txn->in_flight && mh_changeset_written(txn->in_flight, space));
+static bool has_written(const mh_changeset *changeset, mh_space space) {
+  const struct mh_written *written = changeset ? mh_changeset_written(changeset, space) : NULL;
+  return written && written->count;
 }
 
+bool mh_txn_has_written(const mh_txn *txn, mh_space space) {
+  return has_written(txn->own, space) || has_written(txn->in_flight, space);
+}
+
+uint64_t mh_txn_rollbacks(const mh_txn *txn) { return txn->own->rollbacks; }
 uint32_t mh_txn_savepoint(const mh_txn *txn) { return (uint32_t)txn->own->journal_count; }
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint) { mh_changeset_rollback(txn->own, savepoint); }
 
@@ -222,6 +228,7 @@ struct mh_cursor {
   bool exhausted; /* nothing more in the snapshot */
   /* Per changeset, the last node given out or passed over; NULL before the first look. */
   struct mh_node *at[LAYERS];
+  uint64_t rollbacks; /* of the transaction when at[0] was found: it may be taken out since */
   bool placed, inclusive;      /* placed: only what lies behind `position` is left (inclusive: or is it) */
   bool seek_first;             /* the kv cursor has to be placed at `position` */
   struct mh_slice position;
@@ -343,6 +350,10 @@ static struct mh_node *written_candidate(mh_cursor *cursor, size_t index) {
   const mh_changeset *changeset = layer(cursor, index);
   const struct mh_written *written = changeset ? mh_changeset_written(changeset, cursor->space) : NULL;
   if (!written || !written->count) return NULL;
+  if (index == 0 && cursor->rollbacks != changeset->rollbacks) {
+    cursor->rollbacks = changeset->rollbacks;
+    cursor->at[0] = NULL;
+  }
   struct mh_node *at = cursor->at[index], *node;
   if (!at && !cursor->descending)
     at = cursor->at[index] = cursor->placed ? mh_written_before(written, cursor->position) : written->head;
@@ -351,7 +362,7 @@ static struct mh_node *written_candidate(mh_cursor *cursor, size_t index) {
   else
     node = cursor->placed ? mh_written_before(written, cursor->position) : written->tail[0];
   if (node == written->head) node = NULL;
-  while (node && (!node->newest || ahead_of_position(cursor, mh_node_key(node)) <= 0)) {
+  while (node && ahead_of_position(cursor, mh_node_key(node)) <= 0) {
     cursor->at[index] = node;
     node = cursor->descending ? node->back : node->next[0];
   }

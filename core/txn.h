@@ -36,13 +36,14 @@ enum mh_dependency {
   MH_DEPENDS_ISSUE = 2 /* a creation time was issued in it: nobody else may have issued one since */
 };
 
-/* A written key. `next[0]` is the one behind it in key order, `back` the one before (NULL at the head). */
+/* A written key. `next[0]` is the one behind it in key order, `back` the one before (NULL at the head). Once all its
+ * versions were rolled back it is taken out. */
 struct mh_node {
-  struct mh_version *newest; /* NULL after a rollback of all of them */
+  struct mh_version *newest;
   struct mh_node *back;
   const uint8_t *key;
-  uint32_t key_size; /* entries of indexes are of any length */
-  uint16_t height;
+  uint32_t key_size;                 /* entries of indexes are of any length */
+  uint32_t height : 4, written : 28; /* `written`: its place among the changeset's spaces */
   struct mh_node *next[];
 };
 
@@ -83,6 +84,7 @@ struct mh_changeset {
   size_t space_count, space_room;
   struct mh_node **journal;   /* journal[i] got the version of sequence i + 1 */
   size_t journal_count, journal_room;
+  uint64_t rollbacks;         /* that popped anything, ever: nodes may have been taken out */
   struct mh_mark *marks;
   size_t mark_count, mark_room;
   struct mh_depends *depends;
@@ -162,8 +164,10 @@ mh_status mh_txn_get(mh_txn *txn, mh_space space, struct mh_slice key, struct mh
 /* The value is copied into the changeset. `write` is not MH_WRITE_NONE; MH_WRITE_DELETE ignores `value`. */
 mh_status mh_txn_put(mh_txn *txn, mh_space space, enum mh_write write, struct mh_slice key, struct mh_slice value,
                      struct mh_error *err);
-/* Whether the space holds anything that is not in the snapshot, or may: nothing is said of what was rolled back. */
+/* Whether the transaction, or the changeset in flight, wrote to the space. */
 bool mh_txn_has_written(const mh_txn *txn, mh_space space);
+/* How often anything was rolled back. Where this and the savepoint are as they were, so is all that was written. */
+uint64_t mh_txn_rollbacks(const mh_txn *txn);
 /* A position to roll back to, and doing so. Dependencies stay: the failure may have come from what was read. */
 uint32_t mh_txn_savepoint(const mh_txn *txn);
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint);

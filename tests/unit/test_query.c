@@ -251,6 +251,38 @@ static void system_fields_compare_with_any_value(void **state) {
   }
 }
 
+/* A nested mutation that failed, before or after the first document was read, and what the script then wrote instead: as
+ * many writes as were taken back, to the same documents. */
+static void what_was_rolled_back_does_not_come(void **state) {
+  struct fixture *f = *state;
+  static const char *const indexes[] = {"by_n", "by_creation_time", "by_id"};
+  add_table(f, "t");
+  add_index(f, "t", "by_n", MH_INDEX_ENABLED, "n");
+  insert(f, "t", "a", 1000, "{\"n\":1}");
+  struct item *rewritten = insert(f, "t", NULL, 1009, "{\"n\":9}");
+  commit(f);
+  for (int i = 0; i < 6; i++) {
+    size_t place = 99;
+    bool reads_first = i % 2;
+    mh_query *query = open_query(f, "t", indexes[i / 2], false);
+    uint32_t savepoint = mh_txn_savepoint(f->txn);
+    insert(f, "t", NULL, 1001 + (double)i, "{\"n\":2}");
+    replace(f, "t", rewritten, "{\"n\":8}");
+    if (reads_first) assert_true(next_item(f, query, &place) && place == 0);
+    mh_txn_rollback(f->txn, savepoint);
+    if (!reads_first) assert_true(next_item(f, query, &place) && place == 0);
+    struct item *instead = insert(f, "t", NULL, 1020 + (double)i, "{\"n\":8.5}");
+    replace(f, "t", rewritten, "{\"n\":8}");
+    assert_true(next_item(f, query, &place));
+    assert_ptr_equal(&f->items[place], rewritten);
+    assert_true(next_item(f, query, &place));
+    assert_ptr_equal(&f->items[place], instead);
+    assert_false(next_item(f, query, &place));
+    mh_query_close(query);
+    OK(mh_txn_renew(f->txn, NULL, &f->err));
+  }
+}
+
 /* -- by_id -------------------------------------------------------------------------------------------------------- */
 
 /* An id may spell the key of a document that has another id. */
@@ -463,6 +495,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(an_id_that_spells_the_key_of_another, setup, teardown),
       cmocka_unit_test_setup_teardown(ids_with_zero_bytes, setup, teardown),
       cmocka_unit_test_setup_teardown(a_query_sees_what_is_written_ahead_of_it, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_was_rolled_back_does_not_come, setup, teardown),
       cmocka_unit_test_setup_teardown(ids_written_while_they_are_read, setup, teardown),
       cmocka_unit_test_setup_teardown(indexes_that_may_not_be_queried, setup, teardown),
       cmocka_unit_test_setup_teardown(tables_without_indexes, setup, teardown),

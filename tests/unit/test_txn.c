@@ -1,5 +1,6 @@
 /* A transaction against a reference model: random writes, savepoints, rollbacks, reads and cursors both ways, over a
- * snapshot and a changeset in flight; and committing the first documents of a changeset gives what they alone wrote. */
+ * snapshot and a changeset in flight; and committing the first documents of a changeset gives what they alone wrote. All
+ * of it once over a plain space and once over one of entries (entries.h), most of which are longer than an engine's keys. */
 #include "../../core/commit.h"
 #include "scratch.h"
 
@@ -7,7 +8,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-enum { KEYS = 40, ROUNDS = 400, STEPS = 120, SAVEPOINTS = 8 };
+enum { KEYS = 40, ROUNDS = 400, STEPS = 120, SAVEPOINTS = 8, LONGEST = 1400 };
 
 struct model {
   bool there[KEYS];
@@ -18,6 +19,8 @@ struct fixture {
   char directory[64];
   mh_store *store;
   mh_space space;
+  bool entries;
+  size_t value_bytes;
   uint64_t random;
   struct mh_error err;
 };
@@ -33,29 +36,50 @@ static uint32_t random_below(struct fixture *f, uint32_t bound) {
   return (uint32_t)(f->random >> 33) % bound;
 }
 
-/* Keys of several lengths that are prefixes of each other, in the order of their numbers. */
-static struct mh_slice key_of(uint32_t index, uint8_t bytes[16]) {
+/* Keys of several lengths that are prefixes of each other, in the order of their numbers. Entries: eight each with one
+ * beginning, none of them the beginning of another; all but the first of these longer than a key of the engine. */
+static struct mh_slice key_of(const struct fixture *f, uint32_t index, uint8_t bytes[LONGEST]) {
   memset(bytes, 0, 16);
-  bytes[0] = (uint8_t)(1 + index / 4);
-  bytes[1] = 'a';
-  return mh_slice(bytes, 2 + index % 4);
+  if (!f->entries) {
+    bytes[0] = (uint8_t)(1 + index / 4);
+    bytes[1] = 'a';
+    return mh_slice(bytes, 2 + index % 4);
+  }
+  enum { SHARED = 700, TAIL = 600 };
+  size_t size = 1, rank = index % 8;
+  bytes[0] = (uint8_t)(1 + index / 8);
+  memset(bytes + size, rank ? 'b' : 'a', SHARED);
+  size += rank ? SHARED : 1;
+  bytes[size++] = (uint8_t)('0' + rank);
+  memset(bytes + size, 'c', TAIL);
+  size += rank % 2 ? TAIL : 0;
+  bytes[size++] = 0;
+  return mh_slice(bytes, size);
+}
+
+static void open_cursor(struct fixture *f, mh_txn *txn, bool descending, mh_cursor **cursor) {
+  if (f->entries)
+    OK(mh_cursor_open_entries(txn, f->space, descending, cursor, &f->err));
+  else
+    OK(mh_cursor_open(txn, f->space, descending, cursor, &f->err));
 }
 
 static void expect(struct fixture *f, mh_txn *txn, const struct model *model, uint32_t index) {
-  uint8_t bytes[16];
+  uint8_t bytes[LONGEST];
   struct mh_slice value;
   bool found;
-  OK(mh_txn_get(txn, f->space, key_of(index, bytes), &value, &found, &f->err));
+  if (f->entries) return; /* those are read by cursors alone */
+  OK(mh_txn_get(txn, f->space, key_of(f, index, bytes), &value, &found, &f->err));
   assert_int_equal(found, model->there[index]);
-  if (found) assert_memory_equal(value.data, &model->value[index], 4);
+  if (found) assert_memory_equal(value.data, &model->value[index], f->value_bytes);
 }
 
 static void expect_cursor(struct fixture *f, mh_txn *txn, const struct model *model, bool descending, bool seeks,
                           uint32_t from) {
   mh_cursor *cursor;
-  uint8_t bytes[16];
-  OK(mh_cursor_open(txn, f->space, descending, &cursor, &f->err));
-  if (seeks) OK(mh_cursor_seek(cursor, key_of(from, bytes), &f->err));
+  uint8_t bytes[LONGEST];
+  open_cursor(f, txn, descending, &cursor);
+  if (seeks) OK(mh_cursor_seek(cursor, key_of(f, from, bytes), &f->err));
   int first = seeks ? (int)from - descending : descending ? KEYS - 1 : 0;
   for (int i = first; descending ? i >= 0 : i < KEYS; i += descending ? -1 : 1) {
     if (!model->there[i]) continue;
@@ -63,8 +87,8 @@ static void expect_cursor(struct fixture *f, mh_txn *txn, const struct model *mo
     bool found;
     OK(mh_cursor_next(cursor, &key, &value, &found, &f->err));
     assert_true(found);
-    assert_true(mh_slice_equal(key, key_of((uint32_t)i, bytes)));
-    assert_memory_equal(value.data, &model->value[i], 4);
+    assert_true(mh_slice_equal(key, key_of(f, (uint32_t)i, bytes)));
+    assert_memory_equal(value.data, &model->value[i], f->value_bytes);
   }
   struct mh_slice key, value;
   bool found;
@@ -75,10 +99,10 @@ static void expect_cursor(struct fixture *f, mh_txn *txn, const struct model *mo
 
 static void write_one(struct fixture *f, mh_txn *txn, struct model *model) {
   uint32_t index = random_below(f, KEYS), value = random_below(f, 1000000);
-  uint8_t bytes[16];
+  uint8_t bytes[LONGEST];
   bool deletes = random_below(f, 3) == 0;
   enum mh_write write = deletes ? MH_WRITE_DELETE : model->there[index] ? MH_WRITE_REPLACE : MH_WRITE_GIVEN;
-  OK(mh_txn_put(txn, f->space, write, key_of(index, bytes), mh_slice(&value, sizeof value), &f->err));
+  OK(mh_txn_put(txn, f->space, write, key_of(f, index, bytes), mh_slice(&value, f->value_bytes), &f->err));
   model->there[index] = !deletes;
   model->value[index] = value;
 }
@@ -161,60 +185,60 @@ static void random_transactions(void **state) {
   }
 }
 
-/* What is written while a cursor is open is seen if it lies ahead, and never twice. */
+/* The model of what the space holds. */
+static void read_model(struct fixture *f, mh_txn *txn, struct model *model) {
+  mh_cursor *cursor;
+  *model = (struct model){0};
+  open_cursor(f, txn, false, &cursor);
+  for (uint32_t i = 0;;) {
+    struct mh_slice key, value;
+    uint8_t bytes[LONGEST];
+    bool found;
+    OK(mh_cursor_next(cursor, &key, &value, &found, &f->err));
+    if (!found) break;
+    while (i < KEYS && !mh_slice_equal(key, key_of(f, i, bytes))) i++;
+    assert_true(i < KEYS);
+    model->there[i] = true;
+    memcpy(&model->value[i], value.data, f->value_bytes);
+  }
+  mh_cursor_close(cursor);
+}
+
+/* What is written, and taken back, while a cursor is open is seen as it is when its turn comes, and never twice. */
 static void writes_under_a_cursor(void **state) {
   struct fixture *f = *state;
-  for (int round = 0; round < ROUNDS; round++) {
+  for (int round = 0; round < 2 * ROUNDS; round++) {
     mh_txn *txn;
     OK(mh_txn_begin(f->store, &txn, &f->err));
-    struct model model = {0};
-    for (uint32_t i = 0; i < KEYS; i++) {
-      uint8_t bytes[16];
-      struct mh_slice value;
-      OK(mh_txn_get(txn, f->space, key_of(i, bytes), &value, &model.there[i], &f->err));
-      if (model.there[i]) memcpy(&model.value[i], value.data, 4);
-    }
+    struct model model, saved[SAVEPOINTS];
+    uint32_t savepoints[SAVEPOINTS];
+    size_t depth = 0;
+    read_model(f, txn, &model);
     bool descending = round % 2;
     mh_cursor *cursor;
-    OK(mh_cursor_open(txn, f->space, descending, &cursor, &f->err));
+    open_cursor(f, txn, descending, &cursor);
     int position = descending ? KEYS : -1;
     for (;;) {
-      for (uint32_t writes = random_below(f, 3); writes; writes--) {
-        uint32_t index = random_below(f, KEYS);
-        uint8_t bytes[16];
-        bool deletes = random_below(f, 2);
-        OK(mh_txn_put(txn, f->space, deletes ? MH_WRITE_DELETE : MH_WRITE_REPLACE, key_of(index, bytes),
-                      mh_slice(&index, 4), &f->err));
-        model.there[index] = !deletes;
-        model.value[index] = index;
-      }
+      for (uint32_t steps = random_below(f, 6); steps; steps--) step(f, txn, &model, saved, savepoints, &depth);
       int next = position + (descending ? -1 : 1);
       while (next >= 0 && next < KEYS && !model.there[next]) next += descending ? -1 : 1;
       struct mh_slice key, value;
       bool found;
-      uint8_t bytes[16];
+      uint8_t bytes[LONGEST];
       OK(mh_cursor_next(cursor, &key, &value, &found, &f->err));
       assert_int_equal(found, next >= 0 && next < KEYS);
       if (!found) break;
-      assert_true(mh_slice_equal(key, key_of((uint32_t)next, bytes)));
-      assert_memory_equal(value.data, &model.value[next], 4);
+      assert_true(mh_slice_equal(key, key_of(f, (uint32_t)next, bytes)));
+      assert_memory_equal(value.data, &model.value[next], f->value_bytes);
       position = next;
     }
     mh_cursor_close(cursor);
-    if (random_below(f, 4) == 0) store_prefix(f, mh_txn_changeset(txn), 0);
+    if (random_below(f, 4) == 0) store_prefix(f, mh_txn_changeset(txn), 1);
     mh_txn_end(txn);
   }
 }
 
-static void many_keys_in_any_order(void **state) {
-  struct fixture *f = *state;
-  enum { MANY = 20000 };
-  mh_changeset *changeset = mh_changeset_new();
-  for (uint32_t i = 0; i < MANY; i++) {
-    uint32_t number = __builtin_bswap32(i * 2654435761u % MANY);
-    OK(mh_changeset_put(changeset, 1, MH_WRITE_GIVEN, mh_slice(&number, 4), mh_slice(&i, 4), &f->err));
-  }
-  const struct mh_written *written = mh_changeset_written(changeset, 1);
+static void expect_rising(const struct mh_written *written, size_t expected) {
   size_t count = 0;
   const struct mh_node *before = NULL;
   for (const struct mh_node *node = written->head->next[0]; node; node = node->next[0], count++) {
@@ -222,7 +246,27 @@ static void many_keys_in_any_order(void **state) {
     if (before) assert_true(mh_slice_compare(mh_node_key(before), mh_node_key(node)) < 0);
     before = node;
   }
-  assert_int_equal(count, written->count);
+  assert_ptr_equal(written->tail[0], before ? before : written->head);
+  assert_int_equal(count, expected);
+  assert_int_equal(written->count, expected);
+}
+
+/* Half of them twice, and some more, before a rollback; then they are as they were. */
+static void many_keys_in_any_order(void **state) {
+  struct fixture *f = *state;
+  enum { MANY = 20000 };
+  mh_changeset *changeset = mh_changeset_new();
+  for (uint32_t round = 0; round < 3; round++) {
+    for (uint32_t i = 0; i < MANY; i++) {
+      uint32_t number = __builtin_bswap32(i * 7919 % MANY + round * MANY / 2);
+      OK(mh_changeset_put(changeset, 1, MH_WRITE_GIVEN, mh_slice(&number, 4), mh_slice(&i, 4), &f->err));
+    }
+    expect_rising(mh_changeset_written(changeset, 1), MANY + round * MANY / 2);
+    mh_changeset_rollback(changeset, MANY);
+    expect_rising(mh_changeset_written(changeset, 1), MANY);
+  }
+  mh_changeset_rollback(changeset, 0);
+  expect_rising(mh_changeset_written(changeset, 1), 0);
   mh_changeset_free(changeset);
 }
 
@@ -232,7 +276,24 @@ static int setup(void **state) {
   scratch_make(f->directory);
   OK(mh_store_open(f->directory, MH_KV_CREATE, &f->store, &f->err));
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &f->space, &f->err));
+  f->value_bytes = sizeof(uint32_t);
   *state = f;
+  return 0;
+}
+
+static int setup_entries(void **state) {
+  setup(state);
+  struct fixture *f = *state;
+  f->entries = true;
+  f->value_bytes = 1;
+  struct mh_index index = {.name = "i", .table_number = 1, .space = f->space, .log = MH_SPACE_NONE,
+                           .state = MH_INDEX_ENABLED};
+  mh_commit *commit;
+  OK(mh_index_fields_add(&index.fields, mh_slice_text("a"), &f->err));
+  OK(mh_commit_begin(f->store, 0, &commit, &f->err));
+  OK(mh_commit_put_index(commit, &index, &f->err));
+  OK(mh_commit_finish(commit, NULL, NULL, &f->err));
+  mh_index_fields_free(&index.fields);
   return 0;
 }
 
@@ -247,5 +308,8 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(random_transactions), cmocka_unit_test(writes_under_a_cursor),
                                      cmocka_unit_test(many_keys_in_any_order)};
-  return cmocka_run_group_tests(tests, setup, teardown);
+  const struct CMUnitTest of_entries[] = {cmocka_unit_test(random_transactions),
+                                          cmocka_unit_test(writes_under_a_cursor)};
+  return cmocka_run_group_tests(tests, setup, teardown) +
+         cmocka_run_group_tests_name("entries", of_entries, setup_entries, teardown);
 }
