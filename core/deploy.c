@@ -8,7 +8,7 @@
 enum { ATTEMPTS = 5 }; /* beginnings of one deploy: each was in vain because tables came or went meanwhile */
 static const double LOCK_BUDGET_MS = 5;
 static const size_t SORT_MEMORY_BYTES = 64 * 1024 * 1024;
-static const double SHOW_MS = 50;
+static const double PROGRESS_MS = 50;
 
 mh_status mh_deploying_stale(struct mh_error *err) {
   return mh_fail(err, MH_STALE, "tables were made, replaced or dropped while the deploy ran; run it again");
@@ -24,7 +24,7 @@ void mh_deploying_show(struct mh_deploying *deploying, struct mh_deploy_progress
   double now = mh_clock_ms(CLOCK_MONOTONIC), seconds = (now - began_ms) / 1e3;
   bool goes_on = deploying->shown_step == progress.step && deploying->shown_table == progress.table &&
                  deploying->shown_index == progress.index;
-  if (!deploying->options->progress || (goes_on && now - deploying->shown_ms < SHOW_MS)) return;
+  if (!deploying->options->progress || (goes_on && now - deploying->shown_ms < deploying->options->progress_ms)) return;
   deploying->shown_ms = now;
   deploying->shown_step = progress.step;
   deploying->shown_table = progress.table;
@@ -366,8 +366,11 @@ static mh_status run_steps(struct mh_deploying *deploying, const mh_catalogue *c
   struct mh_deploy_report *report = deploying->report;
   report->resumed = resumes;
   report->replaced = catalogue->next && !resumes;
+  const struct mh_deploy_progress installing = {.step = MH_DEPLOY_INSTALL};
+  mh_deploying_show(deploying, installing, 0);
   mh_status status = install(deploying, catalogue, resumes, err);
   if (status) return status;
+  mh_deploying_show(deploying, installing, 0);
   status = mh_deploy_scan(deploying, err);
   if (!status) status = refuse_breaches(report, err);
   if (!status) status = mh_deploy_fill(deploying, err);
@@ -439,6 +442,7 @@ mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, st
                     struct mh_error *err) {
   struct mh_deploy_options filled = *options;
   if (filled.lock_budget_ms <= 0) filled.lock_budget_ms = LOCK_BUDGET_MS;
+  if (filled.progress_ms <= 0) filled.progress_ms = PROGRESS_MS;
   if (!filled.sort_memory_bytes) filled.sort_memory_bytes = SORT_MEMORY_BYTES;
   struct mh_deploying deploying = {.store = store, .options = &filled, .report = report};
   double began_ms = mh_clock_ms(CLOCK_MONOTONIC);

@@ -33,7 +33,8 @@
 /* Of the file of locks: held by the one deploy that runs. */
 #define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
 
-enum mh_deploy_step { MH_DEPLOY_SCAN, MH_DEPLOY_FILL, MH_DEPLOY_CATCH_UP };
+/* The install is shown before and behind its commit. */
+enum mh_deploy_step { MH_DEPLOY_INSTALL, MH_DEPLOY_SCAN, MH_DEPLOY_FILL, MH_DEPLOY_CATCH_UP };
 
 struct mh_deploy_progress {
   enum mh_deploy_step step;
@@ -50,6 +51,7 @@ struct mh_deploy_options {
   const _Atomic bool *stop;
   void *self;
   void (*progress)(void *self, const struct mh_deploy_progress *progress); /* may be NULL */
+  double progress_ms; /* between two calls within one step; 0: 50 ms */
 };
 
 /* What becomes of a table. */

@@ -30,6 +30,7 @@ struct show {
 static void on_progress(void *self, const struct mh_deploy_progress *at) {
   struct show *show = self;
   char name[sizeof show->name];
+  if (at->step == MH_DEPLOY_INSTALL) return; /* over in a moment */
   if (at->step == MH_DEPLOY_SCAN)
     snprintf(name, sizeof name, "%s: checking", at->table);
   else if (at->step == MH_DEPLOY_FILL && at->index)

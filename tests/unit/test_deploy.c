@@ -275,7 +275,7 @@ static void test_killed_at_every_step(void **state) {
     bool finished = WIFEXITED(result) && WEXITSTATUS(result) == 0;
     struct mh_deploy_report report;
     OK(deploy_with(f, NUMBERS, &report, NULL, NULL));
-    assert_int_equal(report.resumed, !finished);
+    assert_int_equal(report.resumed, !finished && at > 0); /* the first step is before the install */
     assert_int_equal(report.unchanged, finished);
     mh_deploy_report_free(&report);
     assert_sound(f);
