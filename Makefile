@@ -85,9 +85,10 @@ tsan: ## the same under ThreadSanitizer
 valgrind: all ## the cases tagged `valgrind` under it
 	@tests/run --under valgrind
 
-race: all ## other processes write during runs of every kind, and during deploys, for long
+race: all $(BUILD)/unit/test_deploy_model ## other processes write during runs of every kind, and during deploys, for long
 	@tests/race.py --rounds 200
 	@tests/race_deploy.py --rounds 350
+	@MIGHOST_MODEL_ACTIONS=2 $(BUILD)/unit/test_deploy_model
 
 crash: all ## kill -9 at random moments, 20 times over a run of 1,000,000 documents
 	@tests/crash.py --documents 1000000 --kills 20

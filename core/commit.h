@@ -69,7 +69,7 @@ mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_err
 mh_status mh_commit_put_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err);
 mh_status mh_commit_drop_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err);
 
-/* From the next commit on, every write is looked at by this schema too. */
+/* From the next commit on, every write is looked at by this schema too. Nothing is pending. */
 mh_status mh_commit_set_pending(mh_commit *commit, struct mh_slice schema, struct mh_error *err);
 /* Makes the schema the active one, and ends what was pending; the indexes are the caller's. */
 mh_status mh_commit_activate(mh_commit *commit, struct mh_slice schema, struct mh_error *err);

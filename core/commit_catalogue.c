@@ -158,8 +158,7 @@ static mh_status delete_schema(mh_commit *commit, const char *key, struct mh_err
 }
 
 mh_status mh_commit_set_pending(mh_commit *commit, struct mh_slice schema, struct mh_error *err) {
-  mh_status status = delete_schema(commit, "broken", err);
-  return status ? status : put_schema(commit, "pending", schema, err);
+  return put_schema(commit, "pending", schema, err);
 }
 
 /* All that a deploy under way keeps beside its indexes. */
@@ -197,8 +196,15 @@ static bool is_touched(const mh_commit *commit, uint32_t table_number) {
   return false;
 }
 
-/* A deploy empties its logs as it goes. One that died leaves them growing, two entries a write where the values are always
- * new: beyond this they would cost more than to build the index again. */
+/* Gives up the deploy unless it is alive: then it empties its logs once it has filled its indexes, however long they are. */
+static mh_status give_up_dead(mh_commit *commit, struct mh_error *err) {
+  bool alive;
+  mh_status status = mh_store_lock_held(commit->store, MH_DEPLOY_LOCK_BYTE, &alive, err);
+  return status || alive ? status : mh_commit_drop_pending(commit, err);
+}
+
+/* A deploy that died leaves its logs growing, two entries a write where the values are always new: beyond this they would
+ * cost more than to build the index again. */
 mh_status mh_commit_check_logs(mh_commit *commit, struct mh_error *err) {
   enum { ENTRIES_A_DOCUMENT = 2, ENTRIES_LEAST = 100000 };
   const mh_catalogue *catalogue = commit->catalogue;
@@ -209,7 +215,7 @@ mh_status mh_commit_check_logs(mh_commit *commit, struct mh_error *err) {
     uint64_t entries, documents = 0;
     mh_status status = mh_kv_count(commit->kv, index->log, &entries, err);
     if (!status && table) status = mh_kv_count(commit->kv, table->documents, &documents, err);
-    if (!status && entries > ENTRIES_LEAST + ENTRIES_A_DOCUMENT * documents) return mh_commit_drop_pending(commit, err);
+    if (!status && entries > ENTRIES_LEAST + ENTRIES_A_DOCUMENT * documents) return give_up_dead(commit, err);
     if (status) return status;
   }
   return MH_OK;

@@ -28,7 +28,7 @@ struct mh_commit {
 /* The state of a table that this commit writes; NULL after an error. */
 struct mh_touched *mh_commit_touch(mh_commit *commit, uint32_t number, struct mh_error *err);
 
-/* Gives up a deploy that is not carried on: one with a log that has outgrown the table it belongs to. */
+/* Gives up a deploy that died and is not carried on: one with a log that has outgrown the table it belongs to. */
 mh_status mh_commit_check_logs(mh_commit *commit, struct mh_error *err);
 
 #endif

@@ -453,7 +453,5 @@ mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, st
 }
 
 mh_status mh_deploy_running(mh_store *store, bool *running, struct mh_error *err) {
-  mh_filelock *locks;
-  mh_status status = mh_store_locks(store, &locks, err);
-  return status ? status : mh_filelock_test(locks, MH_DEPLOY_LOCK_BYTE, running, err);
+  return mh_store_lock_held(store, MH_DEPLOY_LOCK_BYTE, running, err);
 }

@@ -30,9 +30,6 @@
 
 #include <stdatomic.h>
 
-/* Of the file of locks: held by the one deploy that runs. */
-#define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
-
 /* The install is shown before and behind its commit. */
 enum mh_deploy_step { MH_DEPLOY_INSTALL, MH_DEPLOY_SCAN, MH_DEPLOY_FILL, MH_DEPLOY_CATCH_UP };
 
@@ -94,7 +91,7 @@ mh_status mh_deploy(mh_store *store, const struct mh_deploy_options *options, st
                     struct mh_error *err);
 void mh_deploy_report_free(struct mh_deploy_report *report);
 
-/* Whether a deploy is running on the store, in any process. */
+/* Whether a deploy is running on the store, in any process, this one too. */
 mh_status mh_deploy_running(mh_store *store, bool *running, struct mh_error *err);
 
 #endif

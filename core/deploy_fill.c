@@ -9,6 +9,7 @@
 
 enum {
   LOG_ENTRIES_FEW = 64, /* what the last commit takes under the lock: a page each at worst, some ms */
+  LOG_BYTES = 512 * 1024, /* of entries, what a commit before it takes: long ones cost a page for every 500 bytes, twice */
   ROUNDS_IN_VAIN = 50   /* then it takes all there are, so that a deploy ends under sustained writes */
 };
 
@@ -75,8 +76,9 @@ static mh_status store_some(struct filling *filling, bool *more, struct mh_error
   const struct mh_index *now = mh_catalogue_index_of_space(mh_commit_catalogue(commit), filling->index.space);
   if (!now || now->state != MH_INDEX_BUILDING) status = mh_deploying_stale(err);
   if (!status) status = mh_kv_cursor_open(kv, filling->index.space, &cursor, err);
-  while (!status && *more && stored < deploying->pacing.size) {
-    status = mh_index_fill_store(filling->fill, kv, filling->index.space, cursor, NULL, more, err);
+  for (size_t bytes = 0, written; !status && *more && stored < deploying->pacing.size && bytes < MH_PACING_CHANGE_BYTES;
+       bytes += written) {
+    status = mh_index_fill_store(filling->fill, kv, filling->index.space, cursor, &written, more, err);
     stored += !status && *more;
   }
   mh_kv_cursor_close(cursor);
@@ -168,11 +170,12 @@ mh_status mh_deploy_fill(struct mh_deploying *deploying, struct mh_error *err) {
 /* Copies up to `most` entries of a log, each behind its size and what became of it: (u32 size | u8 added | entry)*. */
 static mh_status read_log(mh_kv_txn *kv, mh_space log, size_t most, struct mh_buffer *out, size_t *count,
                           struct mh_error *err) {
+  size_t bytes_most = most == SIZE_MAX ? SIZE_MAX : LOG_BYTES;
   mh_entries_cursor *cursor = NULL;
   bool found = true;
   *count = 0;
   mh_status status = mh_entries_open(kv, log, false, &cursor, err);
-  for (; !status && *count < most; ++*count) {
+  for (; !status && *count < most && out->size < bytes_most; ++*count) {
     struct mh_slice entry, value;
     status = mh_entries_next(cursor, &entry, &value, &found, err);
     if (status || !found) break;

@@ -52,7 +52,7 @@ mh_status mh_deploy_check_broken(struct mh_deploying *deploying, mh_kv_txn *txn,
 mh_status mh_deploy_fill(struct mh_deploying *deploying, struct mh_error *err);
 /* Takes entries from the logs, a little a commit, until few are left. */
 mh_status mh_deploy_catch_up(struct mh_deploying *deploying, struct mh_error *err);
-/* Takes at most `most` entries from the log of an index; *taken tells how many. */
+/* Takes at most `most` entries from the log of an index, fewer where they are long; SIZE_MAX: all. *taken tells how many. */
 mh_status mh_deploy_take_log(mh_commit *commit, const struct mh_index *index, size_t most, size_t *taken,
                              struct mh_error *err);
 

@@ -112,8 +112,12 @@ mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **
 void mh_store_close(mh_store *store); /* NULL is allowed */
 mh_kv *mh_store_kv(mh_store *store);
 const char *mh_store_directory(const mh_store *store);
-/* The locks beside the store: byte 0 is the turnstile, run number + 1 says that this run is alive. */
+/* The locks beside the store: byte 0 is the turnstile, run number + 1 says that this run is alive, MH_DEPLOY_LOCK_BYTE is
+ * held by the one deploy that runs. */
+#define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
 mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err);
+/* Whether anybody holds this one, this store too. Opens the file anew, so it is not for a hot path. */
+mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err);
 
 /* Begins a snapshot, or renews the one in *snapshot when that is not NULL, whose tables can all be read, with the
  * catalogue it shows and the number of the last commit in it. The caller ends the one and drops the other. */
