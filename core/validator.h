@@ -60,6 +60,7 @@ struct mh_breach {
   char message[768];    /* with it: "expected string, got 42 (integer)"; ends an error's sentence */
   struct mh_slice expected; /* definition of the validator that was not fitted; NULL data for an extra field */
   enum mh_type actual;      /* type of the value; 0 where it is missing */
+  struct mh_slice meant;    /* of an extra field alone: the one whose name is almost the same; NULL data for none */
 };
 
 /* Finds the reasons, all of them, in the order of Convex (the fields of an object by name, then what is extra), for a

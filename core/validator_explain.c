@@ -162,6 +162,8 @@ static void give_extra(struct explaining *e, const struct mh_node *object, struc
   put_suggestion(nearest.best, meant);
   snprintf(e->breach.reason, sizeof e->breach.reason, "not in the schema");
   snprintf(e->breach.message, sizeof e->breach.message, "not in the schema, got %s%s", got, meant);
+  bool almost = nearest.best && 3 * nearest.distance <= field->name.size; /* "uri" and "url", not "min" and "max" */
+  e->breach.meant = almost ? mh_slice_text(nearest.best) : mh_slice(NULL, 0);
   give(e, MH_BREACH_EXTRA, mh_slice(NULL, 0), field->type);
 }
 
