@@ -10,7 +10,7 @@ enum { MH_BREACH_GROUPS_MAX = 200, MH_BREACH_IDS_MAX = 3 };
 
 struct mh_breach_group {
   uint64_t documents;  /* in which it occurs */
-  struct mh_breach first; /* as it was met first; `expected` borrows from the validator */
+  struct mh_breach first; /* as it was met first; `expected` and `meant` borrow from the validator */
   char ids[MH_BREACH_IDS_MAX][MH_FOREIGN_ID_BYTES_MAX + 1];
   size_t id_count;
 };

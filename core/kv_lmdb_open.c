@@ -31,6 +31,7 @@
 enum {
   FORMAT_VERSION = 1,
   SNAPSHOTS_MAX = 1022, /* of all processes; one entry of 64 bytes in lock.mdb each */
+  LOCK_FILE_BYTES = 64 * (SNAPSHOTS_MAX + 2), /* as LMDB makes it: 128 bytes, then the entries */
   NAME_ROOM = 16        /* bytes that "/mighost.lock" adds to the directory's path */
 };
 
@@ -157,6 +158,22 @@ static mh_status enter_process(const mh_kv *kv, struct mh_error *err) {
                  "same process number)", kv->directory, (long)getpid());
 }
 
+/* LMDB makes lock.mdb with a hole for content and maps it: where the disk has no block left for it, the first snapshot
+ * would be a SIGBUS. Not posix_fallocate(), which writes over what others have there where the file system cannot do it. */
+static mh_status allocate_lock_file(const mh_kv *kv, struct mh_error *err) {
+  struct path path = path_of(kv, lock_name);
+  struct stat info;
+  int fd = open(path.text, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return mh_fail_errno(err, errno, "store %s: cannot open %s", kv->directory, lock_name);
+  bool whole = fstat(fd, &info) == 0 && info.st_size > 0 && (uint64_t)info.st_blocks * 512 >= (uint64_t)info.st_size;
+  bool full = !whole && fallocate(fd, 0, 0, LOCK_FILE_BYTES) != 0 && (errno == ENOSPC || errno == EDQUOT);
+  int problem = errno;
+  close(fd);
+  if (!full) return MH_OK;
+  return mh_fail_errno(err, problem, "store %s: no room for %s (free space there and try again)", kv->directory,
+                       lock_name);
+}
+
 static mh_status open_environment(mh_kv *kv, size_t map_bytes, struct mh_error *err) {
   unsigned flags = MDB_NOTLS | (kv->may_write ? 0 : MDB_RDONLY);
   int dead, rc = mdb_env_create(&kv->env);
@@ -246,6 +263,7 @@ static mh_status open_locked(mh_kv *kv, enum mh_kv_mode mode, size_t map_bytes, 
   mh_status status = MH_OK;
   if (stat(data.text, &info) == 0 && info.st_size > 0) status = mh_lmdb_check_head(data.text, err);
   if (!status) status = enter_process(kv, err);
+  if (!status) status = allocate_lock_file(kv, err);
   if (!status) status = open_environment(kv, map_bytes, err);
   if (!status) status = open_contents(kv, mode, err);
   return status;

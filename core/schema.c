@@ -18,7 +18,9 @@ const char *mh_identifier_fault(struct mh_slice name) {
 
 /* ---- finding ---- */
 
-static int compare_name(struct mh_slice wanted, const char *name) { return mh_slice_compare(wanted, mh_slice_text(name)); }
+static int compare_name(struct mh_slice wanted, const char *name) {
+  return mh_slice_compare(wanted, mh_slice_text(name));
+}
 
 const struct mh_schema_table *mh_schema_table(const mh_schema *schema, struct mh_slice name) {
   size_t low = 0, high = schema->table_count;
@@ -80,7 +82,8 @@ static mh_status fail_path(const mh_validator *document, const char *path, struc
 }
 
 static mh_status check_fields(const mh_validator *document, const struct mh_schema_index *index, struct mh_error *err) {
-  if (!index->fields.count) return mh_fail(err, MH_INVALID, "an index needs a field: :index(\"%s\", { \"field\" })", index->name);
+  if (!index->fields.count)
+    return mh_fail(err, MH_INVALID, "an index needs a field: :index(\"%s\", { \"field\" })", index->name);
   for (size_t i = 0; i < index->fields.count; i++)
     if (!mh_validator_may_have(document, mh_slice_text(index->fields.paths[i].text)))
       return fail_path(document, index->fields.paths[i].text, err);
@@ -170,7 +173,8 @@ static mh_status take_indexes(struct mh_schema_table *table, const mh_validator 
 /* ---- tables ---- */
 
 static mh_status refuse_document_type(struct mh_error *err) {
-  return mh_fail(err, MH_INVALID, "a document is an object: give its fields, v.object(), a union of v.object(), or v.any()");
+  return mh_fail(err, MH_INVALID,
+                 "a document is an object: give its fields, v.object(), a union of v.object(), or v.any()");
 }
 
 static bool type_is(const struct mh_field *definition, const char *name) {

@@ -43,9 +43,10 @@ struct mh_schema {
   size_t table_count;
 };
 
-/* Compiles a schema; `bson` is copied. MH_INVALID: a rule of Convex's that it breaks (semantics/SEMANTICS.md 2, 8, 9: names,
- * what a document validator may be, indexes: none or more than 16 fields, one twice, `_id`, `_creationTime`, a field that
- * cannot be, more than 64, two alike, reserved names), with the place: `table "users"`, `table "users", index "by_x"`. */
+/* Compiles a schema; `bson` is copied. MH_INVALID: a rule of Convex's that it breaks (semantics/SEMANTICS.md 2, 8, 9:
+ * names, what a document validator may be, indexes: none or more than 16 fields, one twice, `_id`, `_creationTime`, a
+ * field that cannot be, more than 64, two alike, reserved names), with the place: `table "users": /path`,
+ * `table "users", index "by_x"`. */
 mh_status mh_schema_read(struct mh_slice bson, const struct mh_id_tables *tables, mh_schema **schema,
                          struct mh_error *err);
 void mh_schema_free(mh_schema *schema); /* NULL is allowed */

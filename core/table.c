@@ -1,102 +1,7 @@
-/* How a document lies in the spaces of its table:
- *
- *   documents   key                 -> int32 size | 0x02 "_id" text | 0x01 "_creationTime" double | fields | 0x00
- *   ids         `_id` text          -> key          only where the text is not mh_id_format(table number, key)
- *
- *     key  = order form of _creationTime (8) | random, or an import's sequence (8)
- *
- * Example: a document issued in table 10001 has no entry in `ids`, because its `_id` spells its key. One imported as
- * {"_id": "alice"} has the entry "alice" -> key. So has one imported from Convex: its id is in the format, but the 16
- * bytes in it are not its key here. */
 #include "table.h"
 
-#include "describe.h"
-#include "json.h"
-
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* -- The stored form ------------------------------------------------------------------------------------------- */
-
-static bool is_named(const struct mh_field *field, const char *name) {
-  return mh_slice_equal(field->name, mh_slice_text(name));
-}
-
-/* What a stored document starts with. */
-struct head {
-  struct mh_slice id;
-  double time;
-  struct mh_slice fields; /* the elements behind it, without the closing zero */
-};
-
-static bool read_head(struct mh_slice bson, struct head *head) {
-  struct mh_bson_reader reader;
-  struct mh_field field;
-  mh_bson_read(&reader, bson);
-  if (!mh_bson_next(&reader, &field) || field.type != MH_STRING || !is_named(&field, "_id")) return false;
-  head->id = mh_field_string(&field);
-  if (!mh_bson_next(&reader, &field) || field.type != MH_DOUBLE || !is_named(&field, "_creationTime")) return false;
-  head->time = mh_field_double(&field);
-  const uint8_t *end = bson.data + bson.size - 1;
-  head->fields = mh_slice(reader.next, (size_t)(end - reader.next));
-  return isfinite(head->time);
-}
-
-static const char NO_HEAD[] = "it does not start with _id and _creationTime";
-
-static void key_text(struct mh_slice key, char text[2 * MH_KEY_BYTES + 1]) {
-  size_t bytes = key.size < MH_KEY_BYTES ? key.size : MH_KEY_BYTES;
-  for (size_t i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", key.data[i]);
-  text[2 * bytes] = 0;
-}
-
-/* The place is "users/<id>", or "users/key <key>" where the id cannot be read; without the table where that is not
- * known (NULL). */
-static mh_status fail_damaged(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                              const char *fault, struct mh_error *err) {
-  struct head head;
-  char text[2 * MH_KEY_BYTES + 1];
-  const char *name = table ? table->name : "", *slash = table ? "/" : "";
-  mh_fail(err, MH_DAMAGED, "the stored document is damaged: %s; restore a backup, or delete the document", fault);
-  if (read_head(bson, &head) && mh_utf8_valid(head.id))
-    return mh_error_at(err, "%s%s%.*s", name, slash, (int)head.id.size, (const char *)head.id.data);
-  key_text(key, text);
-  return mh_error_at(err, "%s%skey %s", name, slash, text);
-}
-
-/* Everything read from the store passes here: from then on it can be read in place without fear. */
-mh_status mh_table_document(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                            struct mh_document *document, struct mh_error *err) {
-  struct head head;
-  const char *fault = NULL;
-  if (key.size != MH_KEY_BYTES)
-    fault = "its key has the wrong size";
-  else if (!mh_bson_sound(bson))
-    fault = "its bytes are not a document";
-  else if (!read_head(bson, &head))
-    fault = NO_HEAD;
-  else if (mh_order_double(head.time) != mh_get_u64(key.data))
-    fault = "its _creationTime is not that of its key";
-  if (fault) return fail_damaged(table, key, bson, fault, err);
-  memcpy(document->key.bytes, key.data, MH_KEY_BYTES);
-  document->bson = bson;
-  return MH_OK;
-}
-
-mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id, struct mh_error *err) {
-  struct head head;
-  if (!read_head(document->bson, &head))
-    return fail_damaged(NULL, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
-  *id = head.id;
-  return MH_OK;
-}
-
-bool mh_id_spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key) {
-  uint32_t number;
-  uint8_t internal[MH_KEY_BYTES];
-  return mh_id_parse(id, &number, internal) && number == table->number && !memcmp(internal, key->bytes, MH_KEY_BYTES);
-}
 
 /* -- Reading --------------------------------------------------------------------------------------------------- */
 
@@ -217,38 +122,40 @@ static mh_status fail_too_large(size_t size, struct mh_error *err) {
 
 /* Notes, with what is being written, that it does not fit the schema of the deploy under way: that one fails, not this
  * write. One such note is enough. */
-static mh_status note_breach(mh_txn *txn, const struct mh_table *table, struct mh_slice bson, struct mh_error *err) {
+static mh_status note_breach(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
+                             struct mh_error *err) {
   const struct mh_slice key = mh_slice_text("broken");
   struct mh_error breach;
-  struct mh_slice value;
-  struct head head;
+  struct mh_slice value, id = {0};
   size_t mark;
   bool found;
   mh_status status = mh_txn_get(txn, MH_SPACE_SCHEMA, key, &value, &found, err);
   if (status || found) return status;
-  mh_validator_fail_document(table->next_validator, bson, &breach);
-  if (!read_head(bson, &head)) return fail_damaged(table, mh_slice(NULL, 0), bson, NO_HEAD, err);
+  status = mh_document_id(document, &id, err);
+  if (status) return status;
+  mh_validator_fail_document(table->next_validator, document->bson, &breach);
   char text[sizeof breach.place + sizeof breach.message + 4];
   mh_error_text(&breach, text, sizeof text);
   struct mh_buffer *note = mh_txn_scratch(txn, MH_SCRATCH_ENTRY_AFTER);
   if (!mh_bson_open(note, &mark) || !mh_bson_add_string(note, mh_slice_text("table"), mh_slice_text(table->name)) ||
-      !mh_bson_add_string(note, mh_slice_text("id"), head.id) ||
+      !mh_bson_add_string(note, mh_slice_text("id"), id) ||
       !mh_bson_add_string(note, mh_slice_text("message"), mh_slice_text(text)) || !mh_bson_close(note, mark))
     return mh_fail_nomem(err);
   return mh_txn_put(txn, MH_SPACE_SCHEMA, MH_WRITE_REPLACE, key, mh_buffer_slice(note), err);
 }
 
 /* A document about to be stored. Its place in an error is its id; one that is new has no name yet. */
-static mh_status check_schema(mh_txn *txn, const struct mh_table *table, bool is_new, struct mh_slice bson,
-                              struct mh_error *err) {
-  if (table->validator && !mh_validator_fits_document(table->validator, bson)) {
-    struct head head = {0};
-    mh_validator_fail_document(table->validator, bson, err);
-    if (is_new || !read_head(bson, &head)) return mh_error_at(err, "%s", table->name);
-    return mh_error_at(err, "%s/%.*s", table->name, (int)head.id.size, (const char *)head.id.data);
+static mh_status check_schema(mh_txn *txn, const struct mh_table *table, bool is_new,
+                              const struct mh_document *document, struct mh_error *err) {
+  if (table->validator && !mh_validator_fits_document(table->validator, document->bson)) {
+    struct mh_slice id;
+    struct mh_error ignored;
+    mh_validator_fail_document(table->validator, document->bson, err);
+    if (is_new || mh_document_id(document, &id, &ignored)) return mh_error_at(err, "%s", table->name);
+    return mh_error_at(err, "%s/%.*s", table->name, (int)id.size, (const char *)id.data);
   }
-  if (!table->next_validator || mh_validator_fits_document(table->next_validator, bson)) return MH_OK;
-  return note_breach(txn, table, bson, err);
+  if (!table->next_validator || mh_validator_fits_document(table->next_validator, document->bson)) return MH_OK;
+  return note_breach(txn, table, document, err);
 }
 
 /* Whether the index looks at a field that is among the changes. */
@@ -294,7 +201,8 @@ static mh_status write_document(mh_txn *txn, const struct mh_table *table, const
                                 struct mh_error *err) {
   mh_status status = MH_OK;
   if (writing->after.size > MH_DOCUMENT_BYTES_MAX) return fail_too_large(writing->after.size, err);
-  if (writing->after.size) status = check_schema(txn, table, !writing->before.size, writing->after, err);
+  const struct mh_document after = {.key = *writing->key, .bson = writing->after};
+  if (after.bson.size) status = check_schema(txn, table, !writing->before.size, &after, err);
   for (size_t i = 0; !status && i < table->index_count; i++) {
     const struct mh_index *index = &table->indexes[i];
     if (writing->changes && !is_changed(index, writing->changes, writing->change_count)) continue;
@@ -361,9 +269,9 @@ mh_status mh_table_patch(mh_txn *txn, const struct mh_table *table, const struct
 
 mh_status mh_table_replace(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                            struct mh_slice fields, bool *changed, struct mh_error *err) {
-  struct head head;
-  if (!read_head(document->bson, &head))
-    return fail_damaged(table, mh_key_slice(&document->key), document->bson, NO_HEAD, err);
+  struct mh_document_head head;
+  mh_status status = mh_document_head(table, document, &head, err);
+  if (status) return status;
   struct mh_buffer *bson = mh_txn_scratch(txn, MH_SCRATCH_DOCUMENT);
   if (!mh_document_compose(head.id, head.time, fields, bson)) return mh_fail_nomem(err);
   *changed = !mh_slice_equal(mh_buffer_slice(bson), document->bson);
@@ -424,71 +332,4 @@ mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found,
   mh_status status = mh_cursor_next(scan->cursor, &key, &bson, found, err);
   if (status || !*found) return status;
   return mh_table_document(scan->table, key, bson, document, err);
-}
-
-/* -- System fields of documents that are given ------------------------------------------------------------------- */
-
-static mh_status fail_type(const struct mh_field *field, const char *expected, struct mh_error *err) {
-  char actual[MH_DESCRIPTION_MAX];
-  mh_value_describe(field, actual);
-  mh_fail(err, MH_INVALID, "expected %s, got %s", expected, actual);
-  return mh_error_at(err, "/%.*s", (int)field->name.size, (const char *)field->name.data);
-}
-
-static mh_status fail_field(const char *name, struct mh_error *err, const char *message) {
-  mh_fail(err, MH_INVALID, "%s", message);
-  return mh_error_at(err, "/%s", name);
-}
-
-static mh_status take_id(const struct mh_field *field, struct mh_slice *id, struct mh_error *err) {
-  if (field->type != MH_STRING) return fail_type(field, "string", err);
-  *id = mh_field_string(field);
-  if (id->size == 0) return fail_field("_id", err, "the id is empty; leave `_id` out to have one issued");
-  if (id->size > MH_FOREIGN_ID_BYTES_MAX)
-    return fail_field("_id", err, "the id is longer than 400 bytes, the limit for ids that are kept as they are");
-  if (!mh_utf8_valid(*id)) return fail_field("_id", err, "the id is not valid UTF-8");
-  return MH_OK;
-}
-
-static mh_status take_time(const struct mh_field *field, double *time, struct mh_error *err) {
-  if (field->type == MH_DOUBLE)
-    *time = mh_field_double(field);
-  else if (field->type == MH_INT64) /* up to the limit every integer is a double; one beyond it stays beyond it */
-    *time = (double)mh_field_int64(field);
-  else
-    return fail_type(field, "number (milliseconds since 1970)", err);
-  if (isfinite(*time) && *time > 0 && *time < MH_CREATION_TIME_END) return MH_OK;
-  return fail_type(field, "milliseconds since 1970, above 0 and below 2^53", err);
-}
-
-mh_status mh_document_take_system_fields(struct mh_slice document, struct mh_slice *id, double *time,
-                                         struct mh_buffer *fields, struct mh_error *err) {
-  *id = mh_slice(NULL, 0);
-  *time = 0;
-  struct mh_bson_reader reader;
-  struct mh_field field;
-  size_t mark;
-  mh_bson_read(&reader, document);
-  bool room = mh_bson_open(fields, &mark);
-  const uint8_t *kept = reader.next, *element = kept; /* the run of other fields since the last system field */
-  for (; room && mh_bson_next(&reader, &field); element = reader.next) {
-    bool is_id = is_named(&field, "_id"), is_time = !is_id && is_named(&field, "_creationTime");
-    if (!is_id && !is_time) continue;
-    mh_status status = is_id ? take_id(&field, id, err) : take_time(&field, time, err);
-    if (status) return status;
-    room = mh_buffer_append(fields, kept, (size_t)(element - kept));
-    kept = reader.next;
-  }
-  if (reader.damaged) return mh_fail(err, MH_INVALID, "the bytes are not a document");
-  room = room && mh_buffer_append(fields, kept, (size_t)(element - kept)) && mh_bson_close(fields, mark);
-  return room ? MH_OK : mh_fail_nomem(err);
-}
-
-bool mh_document_compose(struct mh_slice id, double time, struct mh_slice fields, struct mh_buffer *out) {
-  enum { SIZE_BYTES = 4, END_BYTES = 1 };
-  size_t mark;
-  return mh_bson_open(out, &mark) && mh_bson_add_string(out, mh_slice_text("_id"), id) &&
-         mh_bson_add_double(out, mh_slice_text("_creationTime"), time) &&
-         mh_buffer_append(out, fields.data + SIZE_BYTES, fields.size - SIZE_BYTES - END_BYTES) &&
-         mh_bson_close(out, mark);
 }

@@ -12,23 +12,7 @@
 #ifndef MH_TABLE_H
 #define MH_TABLE_H
 
-#include "bson.h"
-#include "txn.h"
-
-/* A document as the transaction sees it; its bytes live until the transaction is renewed (txn.h). */
-struct mh_document {
-  struct mh_key key;
-  struct mh_slice bson;
-};
-
-/* The `_id` text of a stored document; MH_DAMAGED where the bytes are not a sound document that starts with one. */
-mh_status mh_document_id(const struct mh_document *document, struct mh_slice *id, struct mh_error *err);
-
-/* The document that a cursor over the documents space has read; MH_DAMAGED where it is none, or not of this key. */
-mh_status mh_table_document(const struct mh_table *table, struct mh_slice key, struct mh_slice bson,
-                            struct mh_document *document, struct mh_error *err);
-/* Whether the id spells the key, so that it needs no entry in the ids space. */
-bool mh_id_spells_key(const struct mh_table *table, struct mh_slice id, const struct mh_key *key);
+#include "document.h"
 
 /* By id in one table. Records that the table was read. */
 mh_status mh_table_get(mh_txn *txn, const struct mh_table *table, struct mh_slice id, struct mh_document *document,
@@ -65,13 +49,5 @@ typedef struct mh_scan mh_scan;
 mh_status mh_scan_open(mh_txn *txn, const struct mh_table *table, bool descending, mh_scan **scan, struct mh_error *err);
 void mh_scan_close(mh_scan *scan); /* NULL is allowed */
 mh_status mh_scan_next(mh_scan *scan, struct mh_document *document, bool *found, struct mh_error *err);
-
-/* What an import gives: fields as read from a file, perhaps with `_id` and `_creationTime`.
- * Takes the system fields out and checks them: *id empty when absent; *time 0 when absent; `fields` gets the document
- * without them. MH_INVALID naming /_id or /_creationTime. */
-mh_status mh_document_take_system_fields(struct mh_slice document, struct mh_slice *id, double *time,
-                                         struct mh_buffer *fields, struct mh_error *err);
-/* Appends the stored form: `_id`, `_creationTime`, then the fields. */
-bool mh_document_compose(struct mh_slice id, double time, struct mh_slice fields, struct mh_buffer *out);
 
 #endif

@@ -1,6 +1,6 @@
-/* What fits, found in one walk over the bytes: the types of a field that need no further look are in the slot its name is
- * found in, so a field of a scalar costs its name's hash, one comparison and a bit. No byte outside the slice is read,
- * whatever the bytes say; nothing within a value that any value of its type may stand for is read at all. */
+/* What fits, found in one walk over the bytes: the types of a field that need no further look are in the slot its name
+ * is found in, so a field of a scalar costs its name's hash, one comparison and a bit. No byte outside the slice is
+ * read, whatever the bytes say; nothing within a value that any value of its type may stand for is read at all. */
 #include "validator_parts.h"
 
 #include "id.h"
@@ -99,7 +99,8 @@ bool mh_node_fits_fields(const mh_validator *validator, const struct mh_node *ob
     size_t size = value ? mh_bson_value_size(type, value, end) : SIZE_MAX;
     if (size == SIZE_MAX) return false;
     at = value + size;
-    const struct mh_name_slot *slot = mh_name_find(validator->slots, validator->text, &object->object.names, &key, name);
+    const struct mh_name_slot *slot =
+        mh_name_find(validator->slots, validator->text, &object->object.names, &key, name);
     if (is_document && (slot ? slot->system : mh_name_is_system(mh_slice(name, key.size)))) continue;
     if (!slot || !slot_fits(validator, slot, type, value, size)) return false;
     missing -= slot->required; /* names are distinct; where they are not, it may go below 0 and never come back */

@@ -29,17 +29,17 @@ struct mh_id_tables {
   size_t count;
 };
 
-/* `definition` is a value as above. MH_INVALID: it is none, or breaks a rule: Convex's for records (keys that are literals
- * or no strings, optional values), the limit of depth, a field that is there twice or has a name that no field may have
- * (SPEC 2; Convex allows identifiers only). The place is the path within the documents it describes. A table that is not
- * among `tables` has no ids. */
+/* `definition` is a value as above. MH_INVALID: it is none, or breaks a rule: Convex's for records (keys that are
+ * literals or no strings, optional values), the limit of depth, a field that is there twice or has a name that no
+ * field may have (SPEC 2; Convex allows identifiers only). The place is the path within the documents it describes. A
+ * table that is not among `tables` has no ids. */
 mh_status mh_validator_compile(const struct mh_field *definition, const struct mh_id_tables *tables,
                                mh_validator **validator, struct mh_error *err);
 void mh_validator_free(mh_validator *validator); /* NULL is allowed */
 
-/* Whether the value fits. Damaged bytes do not, as far as they must be read to tell: what lies within a v.any() is not, and
- * texts are not checked to be UTF-8. Of a stored document, `_id` and `_creationTime` are passed over, whether they are
- * there, and defined, or not. */
+/* Whether the value fits. Damaged bytes do not, as far as they must be read to tell: what lies within a v.any() is
+ * not, and texts are not checked to be UTF-8. Of a stored document, `_id` and `_creationTime` are passed over, whether
+ * they are there, and defined, or not. */
 bool mh_validator_fits(const mh_validator *validator, const struct mh_field *value);
 bool mh_validator_fits_document(const mh_validator *validator, struct mh_slice document);
 
@@ -58,15 +58,16 @@ struct mh_breach {
   char pattern[512];    /* the same with '*' for array elements and keys of records: what breaches are grouped by */
   char reason[256];     /* without the value: "expected string, got integer"; "missing, expected string" */
   char message[768];    /* with it: "expected string, got 42 (integer)"; ends an error's sentence */
-  struct mh_slice expected; /* definition of the validator that was not fitted: a BSON value; NULL data for an extra field */
+  struct mh_slice expected; /* definition of the validator that was not fitted; NULL data for an extra field */
   enum mh_type actual;      /* type of the value; 0 where it is missing */
+  struct mh_slice meant;    /* of an extra field alone: the one whose name is almost the same; NULL data for none */
 };
 
 /* Finds the reasons, all of them, in the order of Convex (the fields of an object by name, then what is extra), for a
  * union those of its nearest member: the one of the right type with its discriminating literals right, fewest breaches
- * and most fields right, in this order; a member of another type only where there is none of the right one, and then one
- * breach that lists what is accepted ("expected string or null, got ..."). Calls `take` for each until it returns false.
- * Returns how many were given: at least one for what does not fit. Slow: for values that do not fit. */
+ * and most fields right, in this order; a member of another type only where there is none of the right one, and then
+ * one breach that lists what is accepted ("expected string or null, got ..."). Calls `take` for each until it returns
+ * false. Returns how many were given: at least one for what does not fit. Slow: for values that do not fit. */
 size_t mh_validator_explain(const mh_validator *validator, const struct mh_field *value,
                             bool (*take)(void *self, const struct mh_breach *breach), void *self);
 size_t mh_validator_explain_document(const mh_validator *validator, struct mh_slice document,

@@ -61,7 +61,8 @@ static void put_suggestion(const char *best, char text[SUGGESTION_MAX]) {
   if (best && strlen(best) <= SUGGESTED_MAX) snprintf(text, SUGGESTION_MAX, "; did you mean \"%s\"?", best);
 }
 
-static void offer_literals(const mh_validator *validator, const struct mh_name_table *table, struct mh_nearest *nearest) {
+static void offer_literals(const mh_validator *validator, const struct mh_name_table *table,
+                           struct mh_nearest *nearest) {
   for (uint32_t i = 0; i <= table->mask; i++) {
     const struct mh_name_slot *slot = &validator->slots[table->first_slot + i];
     if (slot->key.size != MH_SLOT_FREE) mh_nearest_offer(nearest, (const char *)mh_slot_name(validator, slot).data);
@@ -161,6 +162,8 @@ static void give_extra(struct explaining *e, const struct mh_node *object, struc
   put_suggestion(nearest.best, meant);
   snprintf(e->breach.reason, sizeof e->breach.reason, "not in the schema");
   snprintf(e->breach.message, sizeof e->breach.message, "not in the schema, got %s%s", got, meant);
+  bool almost = nearest.best && 3 * nearest.distance <= field->name.size; /* "uri" and "url", not "min" and "max" */
+  e->breach.meant = almost ? mh_slice_text(nearest.best) : mh_slice(NULL, 0);
   give(e, MH_BREACH_EXTRA, mh_slice(NULL, 0), field->type);
 }
 

@@ -35,8 +35,8 @@ static void pick_multiplier(struct mh_name_table *table, const struct mh_name_en
 }
 
 /* Puts an entry into the slots of a table; *place is where. False where its name is there already. */
-static bool put_slot(const struct mh_builder *builder, const struct mh_name_table *table, const struct mh_name_entry *entry,
-                     uint32_t *place) {
+static bool put_slot(const struct mh_builder *builder, const struct mh_name_table *table,
+                     const struct mh_name_entry *entry, uint32_t *place) {
   struct mh_name_slot *slots = mh_builder_slots(builder) + table->first_slot;
   struct mh_name_key key = mh_name_key(entry->name);
   uint32_t at = mh_name_place(table, &key);

@@ -1,14 +1,14 @@
 /* validator_parts: a compiled validator, for the files validator*.c.
  *
- *   struct mh_validator | nodes | slots | lists | text
+ *   struct mh_validator | nodes | slots | lists      text
  *
- * One allocation. `text` is a copy of the definition: names, literals and definitions are places in it. Nodes are named by
- * their index and come after what they are made of; the last one is the root. A union within a union is dissolved into
- * the outer one, so no member of a union is a union. `lists` holds the members of unions (nodes) and the fields of
- * objects by name (slots).
+ * One allocation, and one for `text`: a copy of the definition, which names, literals and definitions are places in.
+ * Nodes are named by their index and come after what they are made of; the last one is the root. A union within a
+ * union is dissolved into the outer one, so no member of a union is a union. `lists` holds the members of unions
+ * (nodes) and the fields of objects by name (slots).
  *
- * Names are looked up in tables of slots by hash (mh_name_find). A name of up to 16 bytes is told from every other by its
- * key alone: its length, its first 8 bytes and its last 8. */
+ * Names are looked up in tables of slots by hash (mh_name_find). A name of up to 16 bytes is told from every other by
+ * its key alone: its length, its first 8 bytes and its last 8. */
 #ifndef MH_VALIDATOR_PARTS_H
 #define MH_VALIDATOR_PARTS_H
 
@@ -94,13 +94,15 @@ static inline uint32_t mh_name_place(const struct mh_name_table *table, const st
 
 /* ---- nodes ---- */
 
-enum mh_node_kind { MH_NODE_TYPES, MH_NODE_LITERAL, MH_NODE_ID, MH_NODE_ARRAY, MH_NODE_RECORD, MH_NODE_OBJECT, MH_NODE_UNION };
+enum mh_node_kind {
+  MH_NODE_TYPES, MH_NODE_LITERAL, MH_NODE_ID, MH_NODE_ARRAY, MH_NODE_RECORD, MH_NODE_OBJECT, MH_NODE_UNION
+};
 
 /* Sets of types: bits. */
 #define MH_TYPE_BIT(type) (1u << (type))
 #define MH_TYPES_NUMBER (MH_TYPE_BIT(MH_DOUBLE) | MH_TYPE_BIT(MH_INT64))
-#define MH_TYPES_ANY                                                                                                   \
-  (MH_TYPES_NUMBER | MH_TYPE_BIT(MH_STRING) | MH_TYPE_BIT(MH_OBJECT) | MH_TYPE_BIT(MH_ARRAY) | MH_TYPE_BIT(MH_BYTES) |  \
+#define MH_TYPES_ANY \
+  (MH_TYPES_NUMBER | MH_TYPE_BIT(MH_STRING) | MH_TYPE_BIT(MH_OBJECT) | MH_TYPE_BIT(MH_ARRAY) | MH_TYPE_BIT(MH_BYTES) | \
    MH_TYPE_BIT(MH_BOOLEAN) | MH_TYPE_BIT(MH_NULL))
 
 struct mh_node {
@@ -142,7 +144,8 @@ struct mh_validator {
 static inline const struct mh_node *mh_node_root(const mh_validator *validator) {
   return &validator->nodes[validator->root];
 }
-static inline const struct mh_node *mh_node_member(const mh_validator *validator, const struct mh_node *node, uint32_t i) {
+static inline const struct mh_node *mh_node_member(const mh_validator *validator, const struct mh_node *node,
+                                                   uint32_t i) {
   return &validator->nodes[validator->lists[node->choice.members + i]];
 }
 static inline const struct mh_name_slot *mh_node_field(const mh_validator *validator, const struct mh_node *node,
@@ -167,8 +170,8 @@ MH_IN_PLACE const struct mh_name_slot *mh_name_find(const struct mh_name_slot *s
   }
 }
 
-static inline const struct mh_name_slot *mh_name_slot_of(const mh_validator *validator, const struct mh_name_table *table,
-                                                         struct mh_slice name) {
+static inline const struct mh_name_slot *mh_name_slot_of(const mh_validator *validator,
+                                                         const struct mh_name_table *table, struct mh_slice name) {
   struct mh_name_key key = mh_name_key(name);
   return mh_name_find(validator->slots, validator->text, table, &key, name.data);
 }
@@ -190,8 +193,8 @@ bool mh_number_equal(const struct mh_field *a, const struct mh_field *b);
 /* The member of a union with a tag that the object's tag picks; NULL when it picks none. */
 const struct mh_node *mh_node_tagged(const mh_validator *validator, const struct mh_node *choice, struct mh_slice raw);
 
-/* Of the members of a union that take objects (arrays), the one that this object (array), which fits none, was meant to fit:
- * its tags right, then fewest breaches, then most fields right, then the first. NULL when there is none. */
+/* Of the members of a union that take objects (arrays), the one that this object (array), which fits none, was meant
+ * to fit: its tags right, then fewest breaches, then most fields right, then the first. NULL when there is none. */
 const struct mh_node *mh_node_nearest(const mh_validator *validator, const struct mh_node *choice,
                                       const struct mh_field *value, bool is_document);
 

@@ -1,5 +1,5 @@
-/* Whether what fits one validator fits another: by structure, sound and not complete. What a union takes only with several of
- * its members together is not seen: {k: "a" or "b"} is not found within {k: "a"} or {k: "b"}. */
+/* Whether what fits one validator fits another: by structure, sound and not complete. What a union takes only with
+ * several of its members together is not seen: {k: "a" or "b"} is not found within {k: "a"} or {k: "b"}. */
 #include "validator_parts.h"
 
 #include <math.h>

@@ -81,7 +81,8 @@ static mh_status add_tags(struct mh_builder *builder, const struct mh_node *node
   return status;
 }
 
-/* The strings that the field `name` may be in each of the objects. *only: they all require it, and it is one of these. */
+/* The strings that the field `name` may be in each of the objects. *only: they all require it, and it is one of
+ * these. */
 static mh_status tags_of(struct mh_builder *builder, const struct mh_node *choice, struct mh_slice name, bool *only,
                          struct mh_buffer *entries) {
   const struct mh_name_key key = mh_name_key(name);

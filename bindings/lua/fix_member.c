@@ -50,21 +50,29 @@ static const char *term_by(struct mh_fix *fix, struct mh_slice member, struct mh
   return NULL;
 }
 
-static const char *term(struct mh_fix *fix, struct mh_slice member, struct mh_slice other, struct mh_slice except,
-                        const char *expression) {
+/* What only the other has, and must: none of it may be there, since a document that does not fit may lack some. */
+static const char *term_by_absence(struct mh_fix *fix, struct mh_slice member, struct mh_slice other,
+                                   struct mh_slice except, const char *expression) {
   struct mh_bson_reader reader;
   struct mh_field field;
-  const char *text = term_by(fix, member, other, except, expression, true);
-  if (!text) text = term_by(fix, member, other, except, expression, false);
-  if (text) return text;
+  const char *text = NULL;
   mh_bson_read(&reader, mh_fix_fields(other));
   while (mh_bson_next(&reader, &field)) {
     bool optional, ignored;
     mh_fix_field_type(&field, &optional);
     if (optional || mh_slice_equal(field.name, except) || mh_fix_field(member, field.name, &ignored).size) continue;
-    return mh_fix_format(fix, "%s%s == nil", expression, mh_fix_index(fix, field.name));
+    text = mh_fix_format(fix, "%s%s%s%s == nil", text ? text : "", text ? " and " : "", expression,
+                         mh_fix_index(fix, field.name));
   }
-  return NULL;
+  return text;
+}
+
+static const char *term(struct mh_fix *fix, struct mh_slice member, struct mh_slice other, struct mh_slice except,
+                        const char *expression) {
+  const char *text = term_by(fix, member, other, except, expression, true);
+  if (!text) text = term_by(fix, member, other, except, expression, false);
+  if (text) return text;
+  return term_by_absence(fix, member, other, except, expression);
 }
 
 /* All terms that tell a member from those that are not meant, joined by "and". */
@@ -115,6 +123,19 @@ bool mh_fix_all_require(const struct mh_fix_types *parent, struct mh_slice field
     if (!mh_fix_field(parent->items[i], field, &optional).size || optional) return false;
   }
   return true;
+}
+
+void mh_fix_types_of(struct mh_fix *fix, const struct mh_fix_types *parent, uint64_t members, struct mh_slice field,
+                     struct mh_fix_types *types) {
+  bool optional;
+  struct mh_fix_types found = {0};
+  for (unsigned n = 0; n < MH_FIX_MEMBERS_MAX; n++) {
+    if (!(members >> n & 1)) continue;
+    struct mh_slice type = mh_fix_field(mh_fix_member(parent, n), field, &optional);
+    if (!type.size) return;
+    mh_fix_add_types(fix, &found, type);
+  }
+  for (size_t i = 0; i < found.count; i++) mh_fix_add_types(fix, types, found.items[i]);
 }
 
 void mh_fix_widen(struct mh_fix *fix, const struct mh_fix_types *parent, struct mh_slice field,

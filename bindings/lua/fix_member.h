@@ -13,6 +13,9 @@ const char *mh_fix_member_test(struct mh_fix *fix, const struct mh_fix_place *pa
 bool mh_fix_tells_apart(struct mh_fix *fix, const struct mh_fix_types *parent, struct mh_slice field);
 /* Whether each object has the field, and must. */
 bool mh_fix_all_require(const struct mh_fix_types *parent, struct mh_slice field);
+/* Adds what the field may be in those objects; nothing where one of them has no such field. */
+void mh_fix_types_of(struct mh_fix *fix, const struct mh_fix_types *parent, uint64_t members, struct mh_slice field,
+                     struct mh_fix_types *types);
 /* Adds what the field may be in any of the objects. */
 void mh_fix_widen(struct mh_fix *fix, const struct mh_fix_types *parent, struct mh_slice field,
                   struct mh_fix_types *types);

@@ -97,6 +97,7 @@ static const char indistinct[] = "nothing tells the documents that it is about f
 /* A place while it is written. */
 struct scene {
   const struct mh_fix_place *parent, *place;
+  const char *outer;      /* user, tags */
   const char *expression; /* user.role, tags[key] */
   struct mh_fix_types types;
   bool blurred; /* of several objects, those it is about cannot be told from the others */
@@ -193,6 +194,32 @@ static void write_key(struct writer *writer, struct scene *scene, const struct m
   else by_hand(writer, group, "nothing is known of the keys that are meant");
 }
 
+/* What is almost the name of a field that is not there was meant for that one: it keeps its value there. */
+static void write_renaming(struct writer *writer, const struct scene *scene, const struct mh_breach *breach,
+                           const struct mh_fix_value *value) {
+  struct mh_fix *fix = &writer->fix;
+  struct mh_fix_types types = {0};
+  if (breach->meant.data) mh_fix_types_of(fix, &scene->parent->types, scene->place->members, breach->meant, &types);
+  if (!types.count) return;
+  const char *meant = mh_fix_format(fix, "%s%s", scene->outer, mh_fix_index(fix, breach->meant)), *put = "nil";
+  if (mh_fix_accepts(&types, breach->actual)) put = scene->expression;
+  else put = mh_fix_convert(value, &types, breach->actual, scene->expression, put);
+  if (strcmp(put, "nil") == 0) return;
+  line(writer, "if %s == nil and %s then %s = %s end", meant, mh_fix_test(value, breach->actual, scene->expression),
+       meant, put);
+}
+
+static void write_extra(struct writer *writer, struct scene *scene, const struct mh_breach_group *group,
+                        const struct mh_fix_value *value) {
+  if (scene->blurred) {
+    by_hand(writer, group, indistinct);
+    return;
+  }
+  comment(writer, group);
+  write_renaming(writer, scene, &group->first, value);
+  line(writer, "%s = nil", scene->expression);
+}
+
 static void write_breach(struct writer *writer, struct scene *scene, const struct mh_breach_group *group) {
   struct mh_fix_value value = {&writer->fix, &writer->helpers, unknown(&writer->fix, group)};
   switch (group->first.kind) {
@@ -200,14 +227,7 @@ static void write_breach(struct writer *writer, struct scene *scene, const struc
   case MH_BREACH_TYPE: write_type(writer, scene, group, &value); break;
   case MH_BREACH_ID: write_id(writer, scene, group, &value); break;
   case MH_BREACH_KEY: write_key(writer, scene, group, &value); break;
-  case MH_BREACH_EXTRA:
-    if (scene->blurred) {
-      by_hand(writer, group, indistinct);
-    } else {
-      comment(writer, group);
-      line(writer, "%s = nil", scene->expression);
-    }
-    break;
+  case MH_BREACH_EXTRA: write_extra(writer, scene, group, &value); break;
   case MH_BREACH_DAMAGED: by_hand(writer, group, "restore the document, or delete it"); break;
   }
 }
@@ -245,10 +265,13 @@ static void write_inside(struct writer *writer, struct scene *scene, const char 
 }
 
 /* Fields that tell objects apart come first, since others look at them; of these the rarer values, and last, for all
- * that are left, the most frequent one. Then what is in the schema; then what is not. */
-static unsigned rank(struct mh_fix *fix, const struct mh_fix_place *parent, const struct mh_fix_place *child) {
-  if (child->extra) return 2;
-  return child->step.data && mh_fix_tells_apart(fix, &parent->types, child->step) ? 0 : 1;
+ * that are left, the most frequent one. Then what was meant for a field that nothing was put into yet; then what is in
+ * the schema; then what is not. */
+enum rank { TELLING, MISNAMED, KNOWN, EXTRA };
+
+static enum rank rank(struct mh_fix *fix, const struct mh_fix_place *parent, const struct mh_fix_place *child) {
+  if (child->extra) return child->breaches && child->breaches->group->first.meant.data ? MISNAMED : EXTRA;
+  return child->step.data && mh_fix_tells_apart(fix, &parent->types, child->step) ? TELLING : KNOWN;
 }
 
 static bool is_first_of_step(const struct mh_fix_place *parent, const struct mh_fix_place *place) {
@@ -265,17 +288,18 @@ static const char *set_scene(struct writer *writer, const struct mh_fix_place *p
   const char *index = place->step.data ? mh_fix_index(fix, place->step) : "[key]";
   *scene = (struct scene){.parent = parent,
                           .place = place,
+                          .outer = outer,
                           .expression = mh_fix_format(fix, "%s%s", outer, index),
                           .types = place->types,
                           .blurred = !test};
-  bool widens = !test || rank(fix, parent, place) == 0;
+  bool widens = !test || rank(fix, parent, place) == TELLING;
   if (widens) { /* not to touch what another of the objects may have here */
     scene->types = (struct mh_fix_types){0};
     for (size_t i = 0; i < place->types.count; i++) mh_fix_add_types(fix, &scene->types, place->types.items[i]);
     if (place->members != mh_fix_all_members(&parent->types))
       mh_fix_widen(fix, &parent->types, place->step, &scene->types);
   }
-  bool for_all = rank(fix, parent, place) == 0 && is_first_of_step(parent, place);
+  bool for_all = rank(fix, parent, place) == TELLING && is_first_of_step(parent, place);
   return test && !for_all ? test : "";
 }
 
@@ -298,18 +322,18 @@ static void write_child(struct writer *writer, const struct mh_fix_place *parent
   write_place(writer, &scene, outer);
 }
 
-/* Those of rank 0, the last of the list first. */
+/* Those that tell objects apart, the last of the list first. */
 static void write_telling(struct writer *writer, const struct mh_fix_place *place, const struct mh_fix_place *child,
                           const char *expression, const char **open) {
   if (!child) return;
   write_telling(writer, place, child->next, expression, open);
-  if (rank(&writer->fix, place, child) == 0) write_child(writer, place, child, expression, open);
+  if (rank(&writer->fix, place, child) == TELLING) write_child(writer, place, child, expression, open);
 }
 
 static void write_fields(struct writer *writer, const struct mh_fix_place *place, const char *expression) {
   const char *open = "";
   write_telling(writer, place, place->children, expression, &open);
-  for (unsigned later = 1; later <= 2; later++)
+  for (enum rank later = MISNAMED; later <= EXTRA; later++)
     for (const struct mh_fix_place *child = place->children; child; child = child->next)
       if (child->step.data && rank(&writer->fix, place, child) == later)
         write_child(writer, place, child, expression, &open);

@@ -234,6 +234,14 @@ static bool put_elements(struct mh_fix *fix, const struct way *way, unsigned fro
   return leads_on && put_child(fix, way, from, place, &child, group);
 }
 
+/* Where the step is to a field that was meant for another one: what that one is in the object, empty where it is not. */
+static struct mh_slice meant_type(const struct way *way, unsigned from, struct mh_slice object) {
+  const struct mh_breach *breach = way->breach;
+  bool optional, last = from + 1 == way->steps.count;
+  if (!last || breach->kind != MH_BREACH_EXTRA || !breach->meant.data) return mh_slice(NULL, 0);
+  return mh_fix_field(object, breach->meant, &optional);
+}
+
 /* The step to a field. Objects in which it may be the same share a child; others have each their own, so that a test
  * which object it is tells what may lie further in. */
 static bool put_field(struct mh_fix *fix, const struct way *way, unsigned from, struct mh_fix_place *place,
@@ -246,11 +254,13 @@ static bool put_field(struct mh_fix *fix, const struct way *way, unsigned from, 
   while (left && found) {
     unsigned first = (unsigned)__builtin_ctzll(left);
     struct mh_fix_place child = {.step = way->steps.names[from]};
-    struct mh_slice type = mh_fix_field(mh_fix_member(&place->types, first), child.step, &child.optional);
+    struct mh_slice object = mh_fix_member(&place->types, first), meant = meant_type(way, from, object);
+    struct mh_slice type = mh_fix_field(object, child.step, &child.optional);
     for (unsigned n = first; all >> n; n++) {
       bool optional;
-      struct mh_slice other = mh_fix_field(mh_fix_member(&place->types, n), child.step, &optional);
-      bool same = optional == child.optional && mh_slice_equal(type, other);
+      object = mh_fix_member(&place->types, n);
+      bool same = mh_slice_equal(type, mh_fix_field(object, child.step, &optional)) && optional == child.optional &&
+                  mh_slice_equal(meant, meant_type(way, from, object));
       if (same && left >> n & 1) child.members |= (uint64_t)1 << n;
     }
     left &= ~child.members;

@@ -21,6 +21,7 @@
 
 enum {
   COLUMNS = 100,
+  ARGUMENTS_MAX = 50,
   NESTED_MAX = 2 * MH_DEPTH_MAX /* twice what v makes: bounds the C stack where bytes are not to be trusted */
 };
 
@@ -213,7 +214,18 @@ static void put_member(struct writer *writer, const struct mh_field *member) {
 }
 
 static const struct list object_fields = {"v.object {", " ", "}", true, put_field},
-                         union_members = {"v.union(", "", ")", false, put_member};
+                         union_members = {"v.union(", "", ")", false, put_member},
+                         many_members = {"v.union(table.unpack {", " ", "})", true, put_member};
+
+/* Every argument of a call takes one of the 255 registers of a function; an item of a table does for 50 items only. */
+static const struct list *members_list(struct mh_slice members) {
+  struct mh_bson_reader reader;
+  struct mh_field member;
+  size_t count = 0;
+  mh_bson_read(&reader, members);
+  while (count <= ARGUMENTS_MAX && mh_bson_next(&reader, &member)) count++;
+  return count <= ARGUMENTS_MAX ? &union_members : &many_members;
+}
 
 static void put_literal(struct writer *writer, const struct mh_field *value) {
   char text[32];
@@ -283,7 +295,8 @@ static void put_validator(struct writer *writer, const struct mh_field *definiti
   if (is(name, "object")) {
     if (find(writer, definition, "value", MH_OBJECT, &value)) put_list(writer, &object_fields, value.raw, closers);
   } else if (is(name, "union")) {
-    if (find(writer, definition, "value", MH_ARRAY, &value)) put_list(writer, &union_members, value.raw, closers);
+    if (find(writer, definition, "value", MH_ARRAY, &value))
+      put_list(writer, members_list(value.raw), value.raw, closers);
   } else {
     put_call(writer, definition, name, closers);
   }

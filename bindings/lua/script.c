@@ -153,7 +153,7 @@ static int run_chunk(lua_State *L) {
   snprintf(name, sizeof name, "@%s", chunk->shown);
   int status = luaL_loadbufferx(L, (const char *)chunk->text.data, chunk->text.size, name, "t");
   mh_lua_note(mh_lua_of(L), status);
-  if (status == LUA_ERRSYNTAX) return raise_syntax_error(L, chunk);
+  if (status == LUA_ERRSYNTAX || status == LUA_ERRRUN) return raise_syntax_error(L, chunk); /* nested too deep: the latter */
   if (status != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   return 1;

@@ -1,5 +1,6 @@
-/* Random definitions (core/validator.h), and values that fit one but for some parts, from a seed. Few names, few literals,
- * so that definitions have much in common; among the names those that a hash of length and ends cannot tell apart. */
+/* Random definitions (core/validator.h), and values that fit one but for some parts, from a seed. Few names, few
+ * literals, so that definitions have much in common; among the names those that a hash of length and ends cannot tell
+ * apart. */
 #ifndef RANDOM_DEFINITION_H
 #define RANDOM_DEFINITION_H
 
@@ -248,7 +249,8 @@ static inline void near_value(uint64_t *state, struct mh_slice definition, struc
   } else if (!strcmp(type, "boolean")) {
     mh_bson_add_boolean(out, name, random_below(state, 2));
   } else if (!strcmp(type, "string")) {
-    mh_bson_add_string(out, name, random_below(state, 2) ? random_name(state) : mh_slice(text, random_text(state, text)));
+    struct mh_slice random = mh_slice(text, random_text(state, text));
+    mh_bson_add_string(out, name, random_below(state, 2) ? random_name(state) : random);
   } else if (!strcmp(type, "bytes")) {
     mh_bson_add_bytes(out, name, mh_slice(text, random_text(state, text)));
   } else if (!strcmp(type, "number") || !strcmp(type, "bigint")) {

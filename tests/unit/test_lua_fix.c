@@ -268,6 +268,19 @@ static void test_extra(void **state) {
         "{'a':{},'b':[{},{}],'c':{'k':{}}}\n");
 }
 
+/* A field of almost the right name has the value that is missing; one of another name, or beside it, goes. */
+static void test_misnamed(void **state) {
+  struct fixture *f = *state;
+  check(f, "{emails: string, nick?: string, role?: 'user' | 'admin', age: number}",
+        "{'email': 'a@b', 'nik': 'x', 'rol': ' Admin', 'ages': '5'}\n{'email': 'old', 'emails': 'new', 'age': 1}\n"
+        "{'email': 5, 'ages': [1]}\n", /* of another type than the first one */
+        "{'age':5,'emails':'a@b','nick':'x','role':'admin'}\n{'emails':'new','age':1}\n{'age':0,'emails':''}\n");
+  check(f, "{lng: number, max?: number}", "{'lat': 1, 'min': 2}\n", "{'lng':0}\n");
+  check(f, "{a: [{t: 'i', url: string, tags?: [string]} | {t: 'n', n: number}]}",
+        "{'a': [{'t': 'i', 'uri': 'u', 'tag': ['x']}, {'t': 'n', 'n': 1, 'uri': 'v'}]}\n",
+        "{'a':[{'t':'i','tags':['x'],'url':'u'},{'t':'n','n':1}]}\n");
+}
+
 static void test_conversions(void **state) {
   struct fixture *f = *state;
   check(f, "{a: number}",
@@ -365,6 +378,8 @@ static void test_unions(void **state) {
   import_lines(f, "{'kind': 'b', 'f': 5}\n");
   write_fix(f);
   assert_null(strstr((const char *)f->script.data, "not mended here"));
+  check(f, "{a: {r: number} | {w: number, h: number}}", "{'a': {'w': 1}}\n{'a': {'h': 1}}\n{'a': {'x': 1}}\n",
+        "{'a':{'w':1,'h':0}}\n{'a':{'h':1,'w':0}}\n{'a':{'r':0}}\n");
   check(f, "{a: [number] | {b: number}}", "{'a': {}}\n{'a': []}\n{'a': ['1']}\n{'a': {'b': 1, 'c': 2}}\n",
         "{'a':{'b':0}}\n{'a':[]}\n{'a':[1]}\n{'a':{'b':1}}\n");
 }
@@ -712,6 +727,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
       cmocka_unit_test_setup_teardown(test_extra, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_misnamed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_conversions, setup, teardown),
       cmocka_unit_test_setup_teardown(test_optional, setup, teardown),
       cmocka_unit_test_setup_teardown(test_literals, setup, teardown),

@@ -44,9 +44,11 @@ static void check_refused(const char *text, const char *place, const char *part)
 static void test_reading(void **unused) {
   (void)unused;
   mh_schema *schema = schema_of(
-      SCHEMA("{'tableName':'users','indexes':[" INDEX("by_name", "'name'") "," INDEX("by_age", "'age','profile.city'") "],"
-             "'stagedDbIndexes':[" INDEX("by_both", "'name','age'") "],'documentType':" OBJECT("'name':" FIELD("string") ",'age':"
-             FIELD("number") ",'profile':{'fieldType':" OBJECT("'city':" FIELD("string")) ",'optional':true}") "},"
+      SCHEMA("{'tableName':'users','indexes':[" INDEX("by_name", "'name'") ","
+             INDEX("by_age", "'age','profile.city'") "],'stagedDbIndexes':[" INDEX("by_both", "'name','age'")
+             "],'documentType':"
+             OBJECT("'name':" FIELD("string") ",'age':" FIELD("number") ",'profile':{'fieldType':"
+                    OBJECT("'city':" FIELD("string")) ",'optional':true}") "},"
              TABLE("notes", "", "null") "," TABLE("logs", "", ANY)));
   assert_true(schema->validates);
   assert_int_equal(schema->table_count, 3);
@@ -119,7 +121,8 @@ static void test_names(void **unused) {
 
 static void test_indexes(void **unused) {
   (void)unused;
-  check_refused(SCHEMA(TABLE("t", INDEX("x", "'a'") "," INDEX("x", "'b'"), ANY)), "table \"t\", index \"x\"", "two indexes");
+  check_refused(SCHEMA(TABLE("t", INDEX("x", "'a'") "," INDEX("x", "'b'"), ANY)), "table \"t\", index \"x\"",
+                "two indexes");
   check_refused(SCHEMA(TABLE("t", INDEX("x", "'a','b'") "," INDEX("y", "'a','b'"), ANY)), "table \"t\", index \"y\"",
                 "same fields as the index \"x\"");
   check_refused("{'tables':[{'tableName':'t','indexes':[" INDEX("x", "'a'") "],'stagedDbIndexes':[" INDEX("x", "'b'")
@@ -128,7 +131,8 @@ static void test_indexes(void **unused) {
   static const char typed[] = OBJECT("'email':" FIELD("string"));
   struct mh_buffer text = {0};
   mh_buffer_format(&text, SCHEMA(TABLE("t", INDEX("x", "'emial'"), "%s")), typed);
-  check_refused((char *)text.data, "table \"t\", index \"x\"", "cannot have the field \"emial\"; did you mean \"email\"?");
+  check_refused((char *)text.data, "table \"t\", index \"x\"",
+                "cannot have the field \"emial\"; did you mean \"email\"?");
   text.size = 0;
   mh_buffer_format(&text, SCHEMA(TABLE("t", INDEX("x", "'email','other'"), "%s")), typed);
   check_refused((char *)text.data, "table \"t\", index \"x\"", "cannot have the field \"other\"; add it");
@@ -312,7 +316,8 @@ static void test_damage(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_reading),      cmocka_unit_test(test_without_validation), cmocka_unit_test(test_names),
-      cmocka_unit_test(test_indexes),      cmocka_unit_test(test_many_indexes), cmocka_unit_test(test_document_validators),
+      cmocka_unit_test(test_indexes),      cmocka_unit_test(test_many_indexes),
+      cmocka_unit_test(test_document_validators),
       cmocka_unit_test(test_index_fields), cmocka_unit_test(test_malformed), cmocka_unit_test(test_damage)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

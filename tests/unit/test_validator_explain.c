@@ -39,6 +39,8 @@ static void test_scalars(void **unused) {
         "type : expected boolean, got a long string\n  : expected boolean, got string\n");
   check("null", "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25]",
         "type : expected null, got a large array\n  : expected null, got array\n");
+  check("null", "[1,2,3,4,5,6,7,8,9]",
+        "type : expected null, got [1,2,3,4,5,6,7,8,9] (array)\n  : expected null, got array\n");
   check("string | null", "{'a':1}",
         "type : expected string or null, got {'a':1} (object)\n  : expected string or null, got object\n");
   check("\"user\" | \"admin\"", "'amdin'",
@@ -63,10 +65,11 @@ static void test_lists_are_cut(void **unused) {
         "type : expected 0, 1, 2, 3, 4, 5, 6, 7 or 3 more, got 'x' (string)\n"
         "  : expected 0, 1, 2, 3, 4, 5, 6, 7 or 3 more, got string\n");
   check("\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" | \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\" | "
-        "\"ccccccccccccccccccccccccccccccccccccccccccccc\" | \"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\"",
+        "\"ccccccccccccccccccccccccccccccccccccccccccccc\" | "
+        "\"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\"",
         "0",
-        "type : expected 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' "
-        "or 2 more, got 0 (integer)\n"
+        "type : expected 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', "
+        "'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' or 2 more, got 0 (integer)\n"
         "  : expected 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' "
         "or 2 more, got integer\n");
 }
@@ -80,7 +83,8 @@ static void test_ids(void **unused) {
   check("id(users) | null", "'<none>'",
         "id : expected an id of users or null, got '<none>' (string), which is an id of a table that is not there\n"
         "  : expected an id of users or null, got an id of a table that is not there\n");
-  check("id(users)", "5", "type : expected an id of users, got 5 (integer)\n  : expected an id of users, got integer\n");
+  check("id(users)", "5",
+        "type : expected an id of users, got 5 (integer)\n  : expected an id of users, got integer\n");
   check("record(id(users), number)", "{'<posts>':1,'bob':'x','<users>':2}",
         "key /<posts>: the key must be an id of users, got '<posts>' (string), which is an id of posts\n"
         "  /*: the key must be an id of users, got an id of posts\n"
@@ -100,6 +104,8 @@ static void test_objects(void **unused) {
         "type /zip: expected string, got 1 (integer)\n  /zip: expected string, got integer\n"
         "extra /x: not in the schema, got null\n  /x: not in the schema\n"
         "extra /emial: not in the schema, got 'a' (string); did you mean 'email'?\n  /emial: not in the schema\n");
+  check("{email: string}", "{'email':'','emial':''}", /* the one it is like is there */
+        "extra /emial: not in the schema, got '' (string)\n  /emial: not in the schema\n");
   check("{settings: {theme: \"dark\" | \"light\"}}", "{'settings':{}}",
         "missing /settings/theme: missing, expected 'dark' or 'light'\n"
         "  /settings/theme: missing, expected 'dark' or 'light'\n");
@@ -112,7 +118,8 @@ static void test_objects(void **unused) {
 /* The member that it was meant to be. */
 static void test_nearest_members(void **unused) {
   (void)unused;
-  static const char shapes[] = "{kind: \"circle\", radius: number} | {kind: \"square\", side: number, label: string} | null";
+  static const char shapes[] =
+      "{kind: \"circle\", radius: number} | {kind: \"square\", side: number, label: string} | null";
   check(shapes, "{'kind':'square','radius':1}",
         "missing /label: missing, expected string\n  /label: missing, expected string\n"
         "missing /side: missing, expected number\n  /side: missing, expected number\n"
@@ -133,7 +140,10 @@ static void test_nearest_members(void **unused) {
         "type /b: expected number, got '3' (string)\n  /b: expected number, got string\n");
   check("{a: string, b: string} | {a: number, b?: string}", "{'a':true,'b':'x'}",
         "type /a: expected string, got true (boolean)\n  /a: expected string, got boolean\n");
-  check("{b?: string, a: null} | {a: null, d: null}", "{'d':null}",
+  check("{x: string} | {y: string, z: null}", "{'x':1,'y':''}",
+        "missing /z: missing, expected null\n  /z: missing, expected null\n"
+        "extra /x: not in the schema, got 1 (integer)\n  /x: not in the schema\n");
+  check("{a: null, c: null} | {b: null, c: null}", "{'c':null}",
         "missing /a: missing, expected null\n  /a: missing, expected null\n");
   check("[number] | [[number]] | {a: null}", "[[1],['x']]",
         "type /1/0: expected number, got 'x' (string)\n  /*/*: expected number, got string\n");
@@ -164,6 +174,24 @@ static void test_deep_unions(void **unused) {
   mh_buffer_free(&definition);
   mh_buffer_free(&value);
   mh_buffer_free(&message);
+}
+
+/* The system fields of a document are passed over in explanations too. */
+static void test_documents(void **unused) {
+  (void)unused;
+  struct mh_buffer bson = {0}, found = {0};
+  mh_validator *validator =
+      compiled("{_id: number, _creationTime: null, a: {_id: null}} | {b: null, c: null, d: null}");
+  struct mh_field value = value_of("{'_id':'x','_creationTime':1.0,'a':{'_creationTime':2}}", &bson);
+  assert_int_equal(mh_validator_explain_document(validator, value.raw, write_breach, &found), 2);
+  mh_buffer_append(&found, "", 1);
+  assert_string_equal((char *)found.data,
+                      "missing /a/_id: missing, expected null\n  /a/_id: missing, expected null\n"
+                      "extra /a/_creationTime: not in the schema, got 2 (integer)\n"
+                      "  /a/_creationTime: not in the schema\n");
+  mh_validator_free(validator);
+  mh_buffer_free(&bson);
+  mh_buffer_free(&found);
 }
 
 static void test_errors(void **unused) {
@@ -208,17 +236,19 @@ static void test_refused_definitions(void **unused) {
       {"{'type':'object','value':[]}", "", "fields by name"},
       {"{'type':'object','value':{'a':" ANY "}}", "", "\"a\" must be an object with \"fieldType\""},
       {"{'type':'object','value':{'a':{'fieldType':" ANY ",'optional':1}}}", "", "true or false"},
-      {"{'type':'object','value':{'a':" FIELD("{'type':'array','value':{'type':'x'}}") "}}", "/a/*", "\"x\" is no type"},
+      {"{'type':'object','value':{'a':" FIELD("{'type':'array','value':{'type':'x'}}") "}}", "/a/*",
+       "\"x\" is no type"},
       {"{'type':'record','keys':{'type':'literal','value':'a'},'values':" FIELD(ANY) "}", "", "cannot be literals"},
       {"{'type':'record','keys':{'type':'union','value':[{'type':'string'},{'type':'literal','value':'a'}]},'values':"
        FIELD(ANY) "}", "", "cannot be literals"},
       {"{'type':'record','keys':{'type':'number'},'values':" FIELD(ANY) "}", "", "keys of a record are strings"},
       {"{'type':'record','keys':" ANY ",'values':" FIELD(ANY) "}", "", "keys of a record are strings"},
-      {"{'type':'record','keys':{'type':'string'},'values':{'fieldType':" ANY ",'optional':true}}", "", "cannot be optional"},
+      {"{'type':'record','keys':{'type':'string'},'values':{'fieldType':" ANY ",'optional':true}}", "",
+       "cannot be optional"},
       {"{'type':'record','keys':{'type':'string'},'values':" ANY "}", "", "\"fieldType\""},
       {"{'type':'record','keys':{'type':'string'}}", "", "needs \"values\""},
-      {"{'type':'object','value':{'m':" FIELD("{'type':'record','keys':{'type':'string'},'values':" FIELD("{}") "}") "}}",
-       "/m/*", "\"type\""},
+      {"{'type':'object','value':{'m':"
+       FIELD("{'type':'record','keys':{'type':'string'},'values':" FIELD("{}") "}") "}}", "/m/*", "\"type\""},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct mh_buffer bson = {0};
@@ -232,6 +262,18 @@ static void test_refused_definitions(void **unused) {
     assert_null(validator);
     mh_buffer_free(&bson);
   }
+}
+
+static void test_damaged_definition(void **unused) {
+  (void)unused;
+  struct mh_buffer bson = {0};
+  struct mh_error err;
+  mh_validator *validator;
+  struct mh_field definition = value_of("{'type':'string','then':true}", &bson);
+  ((uint8_t *)(uintptr_t)definition.raw.data)[definition.raw.size - 8] = 0x7f; /* the type of the second element */
+  assert_int_equal(mh_validator_compile(&definition, &validating_tables, &validator, &err), MH_INVALID);
+  assert_non_null(strstr(err.message, "damaged"));
+  mh_buffer_free(&bson);
 }
 
 /* {"type": "object", "value": {name: any, name: any}}, which JSON cannot say */
@@ -333,7 +375,8 @@ static void test_subsets(void **unused) {
       {"true", "boolean", true}, {"true | false", "boolean", true}, {"\"a\"", "\"b\"", false},
       {"id(users)", "id(users) | null", true}, {"id(users)", "id(posts)", false}, {"id(legacy)", "id(legacy)", true},
       {"\"alice\"", "id(legacy)", true}, {"\"alice\"", "id(users)", false},
-      {"[string]", "[string | null]", true}, {"[string | null]", "[string]", false}, {"[string]", "record(string, string)", false},
+      {"[string]", "[string | null]", true}, {"[string | null]", "[string]", false},
+      {"[string]", "record(string, string)", false},
       {"[[1]]", "[[number]] | null", true}, {"record(id(users), 1)", "record(string, number)", true},
       {"record(string, number)", "record(id(users), number)", false}, {"record(string, number)", "{}", false},
       {"{a: 1, b?: 2}", "record(string, number)", true}, {"{a: 1}", "record(id(users), number)", false},
@@ -391,7 +434,8 @@ static void test_admitted(void **unused) {
     const char *definition, *path;
     unsigned bits;
   } cases[] = {
-      {"{a: [string]}", "", OBJECT}, {"{a: [string]}", "a", ARRAY}, {"{a: [string]}", "b", 0}, {"{a: [string]}", "a.*", 0},
+      {"{a: [string]}", "", OBJECT}, {"{a: [string]}", "a", ARRAY}, {"{a: [string]}", "b", 0},
+      {"{a: [string]}", "a.*", 0},
       {"{a: [[string]]}", "a.*", ARRAY}, {"{a: [{b: [null]}]}", "a.*", OBJECT}, {"{a: [{b: [null]}]}", "a.*.b", ARRAY},
       {"{a: [string]}", "a.x", 0}, {"{a: {}}", "a", OBJECT}, {"{a: record(string, [null])}", "a", OBJECT},
       {"{a: record(string, [null])}", "a.x", ARRAY}, {"{a: record(id(users), [null])}", "a.x", 0},
@@ -413,7 +457,8 @@ static void test_paths(void **unused) {
     bool may_have;
     const char *nearest;
   } cases[] = {
-      {"{a: {b: string}}", "a", true, NULL}, {"{a: {b: string}}", "a.b", true, NULL}, {"{a: {b: string}}", "a.b.c", false, "a.b"},
+      {"{a: {b: string}}", "a", true, NULL}, {"{a: {b: string}}", "a.b", true, NULL},
+      {"{a: {b: string}}", "a.b.c", false, "a.b"},
       {"{a: {b: string}}", "b", false, NULL}, {"{email: string}", "emial", false, "email"},
       {"{settings: {theme: string}} | {kind: null}", "settings.them", false, "settings.theme"},
       {"{a: null | {b?: null}}", "a.b", true, NULL}, {"{a: [{b: null}]}", "a.b", false, "a"},
@@ -435,7 +480,9 @@ static void test_paths(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_scalars),         cmocka_unit_test(test_lists_are_cut), cmocka_unit_test(test_ids),
-      cmocka_unit_test(test_objects),         cmocka_unit_test(test_nearest_members), cmocka_unit_test(test_deep_unions),
+      cmocka_unit_test(test_objects),         cmocka_unit_test(test_nearest_members),
+      cmocka_unit_test(test_deep_unions),
+      cmocka_unit_test(test_documents),       cmocka_unit_test(test_damaged_definition),
       cmocka_unit_test(test_errors),          cmocka_unit_test(test_refused_definitions),
       cmocka_unit_test(test_names_of_fields), cmocka_unit_test(test_depth), cmocka_unit_test(test_subsets),
       cmocka_unit_test(test_foreign_subsets), cmocka_unit_test(test_admitted), cmocka_unit_test(test_paths)};

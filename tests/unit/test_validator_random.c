@@ -74,7 +74,8 @@ static bool slow_fits(struct mh_slice definition, const struct mh_field *value, 
   static const struct {
     const char *name;
     enum mh_type type;
-  } plain[] = {{"null", MH_NULL}, {"bigint", MH_INT64}, {"boolean", MH_BOOLEAN}, {"string", MH_STRING}, {"bytes", MH_BYTES}};
+  } plain[] = {{"null", MH_NULL}, {"bigint", MH_INT64}, {"boolean", MH_BOOLEAN}, {"string", MH_STRING},
+               {"bytes", MH_BYTES}};
   const char *type = definition_type(definition);
   struct mh_field inner = definition_part(definition, "value");
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -364,7 +365,8 @@ static void damage(uint64_t *state, struct mh_buffer *bytes) {
   size_t size = bytes->size;
   for (uint32_t i = 0, count = 1 + random_below(state, 4); i < count && bytes->size > 4; i++) {
     uint32_t at = random_below(state, (uint32_t)bytes->size);
-    bytes->data[at] = random_below(state, 2) ? awkward[random_below(state, sizeof awkward)] : (uint8_t)random_next(state);
+    bool is_awkward = random_below(state, 2);
+    bytes->data[at] = is_awkward ? awkward[random_below(state, sizeof awkward)] : (uint8_t)random_next(state);
   }
   if (random_below(state, 3) == 0) bytes->size = random_below(state, (uint32_t)size + 1);
   if (random_below(state, 2) && bytes->size >= 4) { /* so that the fault is found further in */
