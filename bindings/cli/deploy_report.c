@@ -43,7 +43,7 @@ static void print_group(const struct mh_cli *cli, const struct mh_breach_group *
   printf("  %*s", count_width, mh_count_text(group->documents, count));
   for (size_t i = 0; i < group->id_count; i++) {
     fputs(i ? ", " : "   ", stdout);
-    mh_print_styled(stdout, cli->color_out, MH_STYLE_DIM, group->ids[i]);
+    mh_print_id(stdout, cli->color_out, group->ids[i]);
   }
   putchar('\n');
 }
