@@ -25,7 +25,7 @@ struct pause {
   const char *title;
   const char *table;  /* in which it pauses */
   int misfit_a, misfit_users; /* the document that does not fit, from 1; 0: none */
-  bool dies;
+  bool dies, removes; /* `removes`: what was read last is removed while it pauses */
   const char *meanwhile; /* a schema that is deployed before it is again; NULL: none */
   mh_status status;      /* of the second deploy, or of the only one */
   uint64_t documents;    /* that this looked at */
@@ -33,10 +33,38 @@ struct pause {
   pid_t child;
 };
 
+static void commit_whole(struct fixture *f, mh_txn *txn) {
+  struct mh_lineage lineage = {0};
+  mh_commit *commit;
+  size_t documents;
+  OK(mh_commit_begin(f->store, 0, &commit, &f->err));
+  OK(mh_commit_admit(commit, &lineage, mh_txn_changeset(txn), NULL, &documents, &f->err));
+  assert_int_equal(documents, 1);
+  OK(mh_commit_apply(commit, &lineage, mh_txn_changeset(txn), 1, NULL, &f->err));
+  OK(mh_commit_finish(commit, &lineage, NULL, &f->err));
+  mh_lineage_free(&lineage);
+}
+
+static void remove_one(struct fixture *f, const char *table_name, int rank) {
+  mh_txn *txn;
+  mh_scan *scan;
+  struct mh_document document;
+  bool found;
+  OK(mh_txn_begin(f->store, &txn, &f->err));
+  const struct mh_table *table = mh_txn_table(txn, mh_slice_text(table_name));
+  OK(mh_scan_open(txn, table, false, &scan, &f->err));
+  while (rank--) OK(mh_scan_next(scan, &document, &found, &f->err));
+  mh_scan_close(scan);
+  OK(mh_table_delete(txn, table, &document, &f->err));
+  commit_whole(f, txn);
+  mh_txn_end(txn);
+}
+
 /* A snapshot lives for a second (walk.c). */
 static void hold_breath(void *self, const struct mh_deploy_progress *progress) {
   struct pause *pause = self;
   bool reads = progress->table && strcmp(progress->table, pause->table) == 0 && !progress->index;
+  if (reads && progress->done == BATCH && pause->removes) remove_one(pause->f, pause->table, BATCH);
   if (reads && progress->done == BATCH) nanosleep(&(struct timespec){1, 50000000}, NULL);
   if (reads && pause->dies && progress->done > BATCH) _exit(9);
 }
@@ -89,6 +117,7 @@ static void test_goes_on_behind_what_fits(void **state) {
   (void)state;
   struct pause pauses[] = {
       {.title = "reads on", .table = "users", .documents = 2 * LOOKED_AT},
+      {.title = "reads on behind one that is gone", .table = "users", .removes = true, .documents = 2 * LOOKED_AT},
       {.title = "died", .table = "users", .dies = true, .documents = LOOKED_AT - BATCH},
       {.title = "died in the first table", .table = "a", .dies = true, .documents = 2 * LOOKED_AT - BATCH},
       {.title = "a misfit before it", .table = "a", .dies = true, .misfit_a = BATCH / 2, .status = MH_INVALID,
@@ -152,13 +181,10 @@ static bool is_pending(struct fixture *f) {
 /* Rewrites the first document of users so often, in one transaction, each time with another value. */
 static void rewrite(struct fixture *f, int times) {
   static int64_t value = 1000;
-  struct mh_lineage lineage = {0};
   mh_txn *txn;
-  mh_commit *commit;
   mh_scan *scan;
   struct mh_document document;
   bool found, changed;
-  size_t documents;
   OK(mh_txn_begin(f->store, &txn, &f->err));
   const struct mh_table *table = mh_txn_table(txn, mh_slice_text("users"));
   OK(mh_scan_open(txn, table, false, &scan, &f->err));
@@ -172,12 +198,7 @@ static void rewrite(struct fixture *f, int times) {
     OK(mh_table_patch(txn, table, &document, &change, 1, &changed, &f->err));
     OK(mh_table_read(txn, table, &document.key, &document, &found, &f->err));
   }
-  OK(mh_commit_begin(f->store, 0, &commit, &f->err));
-  OK(mh_commit_admit(commit, &lineage, mh_txn_changeset(txn), NULL, &documents, &f->err));
-  assert_int_equal(documents, 1);
-  OK(mh_commit_apply(commit, &lineage, mh_txn_changeset(txn), 1, NULL, &f->err));
-  OK(mh_commit_finish(commit, &lineage, NULL, &f->err));
-  mh_lineage_free(&lineage);
+  commit_whole(f, txn);
   mh_txn_end(txn);
 }
 
@@ -271,6 +292,30 @@ static void test_begins_so_often_and_no_more(void **state) {
   assert_int_equal(count_indexes(f), 0);
   assert_sound(f);
   OK(deploy(f, NUMBERS));
+  assert_sound(f);
+}
+
+static void write_many(void *self, const struct mh_deploy_progress *progress) {
+  enum { MANY = 100, ROUNDS_MAX = 70 };
+  struct meddling *meddling = self;
+  struct fixture *f = meddling->f;
+  if (progress->step < MH_DEPLOY_FILL) return;
+  assert_true(meddling->seen++ < ROUNDS_MAX);
+  for (int i = 0; i < MANY; i++) OK(write_one(f->store, INSERT, "{\"v\":1}", &f->err));
+}
+
+static void test_ends_under_more_writes_than_it_can_take(void **state) {
+  struct fixture *f = *state;
+  struct mh_buffer schema = bson_of(f, NUMBERS);
+  struct meddling meddling = {.f = f};
+  struct mh_deploy_report report;
+  const struct mh_deploy_options options = {.schema = mh_buffer_slice(&schema), .lock_budget_ms = 1e-6, /* a few a commit */
+                                            .progress = write_many, .self = &meddling, .progress_ms = 1e-6};
+  fill(f, 10);
+  OK(mh_deploy(f->store, &options, &report, &f->err));
+  assert_in_range(meddling.seen, 20, 60);
+  mh_deploy_report_free(&report);
+  mh_buffer_free(&schema);
   assert_sound(f);
 }
 
@@ -388,6 +433,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_the_active_schema_ends_a_dead_deploy, setup, teardown),
       cmocka_unit_test_setup_teardown(test_given_up_by_others_it_begins_again, setup, teardown),
       cmocka_unit_test_setup_teardown(test_begins_so_often_and_no_more, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_ends_under_more_writes_than_it_can_take, setup, teardown),
       cmocka_unit_test_setup_teardown(test_long_entries_are_stored_a_few_at_a_time, setup, teardown),
       cmocka_unit_test_setup_teardown(test_failed_deploys_leave_no_pages, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_full_disk, setup, teardown),
