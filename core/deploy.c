@@ -203,7 +203,8 @@ static mh_status install(struct mh_deploying *deploying, const mh_catalogue *cat
   mh_status status = make_spaces(deploying->store, 2 * to_build, &spaces, err);
   made = spaces;
   if (!status) status = mh_commit_begin(deploying->store, 0, &commit, err);
-  if (!status && mh_commit_catalogue(commit)->stamp != catalogue->stamp) status = mh_deploying_stale(err);
+  if (!status && !mh_deploy_plan_holds(catalogue, mh_commit_catalogue(commit)))
+    status = mh_deploying_stale(err);
   if (!status) status = install_commit(deploying, commit, resumes, &spaces, err);
   if (!status) {
     status = mh_deploying_finish(deploying, commit, &held_ns, err);

@@ -80,3 +80,25 @@ mh_status mh_deploy_plan(struct mh_deploying *deploying, const mh_catalogue *cat
     status = plan_table(report, catalogue, &report->schema->tables[i], &report->tables[i], err);
   return status;
 }
+
+static bool same_tables(const mh_catalogue *a, const mh_catalogue *b) {
+  bool same = a->table_count == b->table_count;
+  for (size_t i = 0; same && i < a->table_count; i++) {
+    const struct mh_table *one = &a->tables[i], *other = &b->tables[i];
+    same = strcmp(one->name, other->name) == 0 && one->number == other->number &&
+           one->documents == other->documents && one->foreign == other->foreign;
+  }
+  return same;
+}
+
+static bool same_indexes(const mh_catalogue *a, const mh_catalogue *b) {
+  bool same = a->index_count == b->index_count;
+  for (size_t i = 0; same && i < a->index_count; i++) /* a space is never used again */
+    same = a->indexes[i].space == b->indexes[i].space && a->indexes[i].state == b->indexes[i].state;
+  return same;
+}
+
+bool mh_deploy_plan_holds(const mh_catalogue *planned, const mh_catalogue *now) {
+  return same_tables(planned, now) && same_indexes(planned, now) && planned->active_number == now->active_number &&
+         !planned->next == !now->next; /* nobody else deploys, but a writer may give up a deploy that died */
+}

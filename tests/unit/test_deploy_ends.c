@@ -242,6 +242,25 @@ static void test_the_active_schema_ends_a_dead_deploy(void **state) {
   assert_sound(f);
 }
 
+/* Fits what the other took, but not this. */
+static void write_null(void *self, const struct mh_deploy_progress *progress) {
+  struct fixture *f = self;
+  if (progress->step == MH_DEPLOY_CATCH_UP) OK(write_one(f->store, PATCH, "{\"v\":null}", &f->err));
+}
+
+static void test_another_schema_of_the_same_tables(void **state) {
+  struct fixture *f = *state;
+  struct mh_deploy_report report;
+  fill(f, 100);
+  leave_dead(f, USERS("{\"type\":\"union\",\"value\":[{\"type\":\"null\"},{\"type\":\"number\"}]}"));
+  assert_int_equal(deploy_with(f, NUMBERS, &report, write_null, f), MH_INVALID);
+  assert_non_null(strstr(report.broken, "/v: expected number, got null"));
+  assert_true(report.replaced);
+  assert_false(report.resumed);
+  mh_deploy_report_free(&report);
+  assert_sound(f);
+}
+
 struct meddling {
   struct fixture *f;
   int at, seen;
@@ -271,6 +290,28 @@ static void test_given_up_by_others_it_begins_again(void **state) {
     assert_sound(f);
     OK(deploy(f, ANY));
   }
+}
+
+static void begin_run(void *self, const struct mh_deploy_progress *progress) {
+  struct fixture *f = self;
+  mh_space log;
+  mh_commit *commit;
+  uint64_t number;
+  if (progress->step != MH_DEPLOY_INSTALL) return;
+  OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
+  OK(mh_commit_begin(f->store, 0, &commit, &f->err));
+  OK(mh_commit_add_watch(commit, mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("users"))->number, log,
+                         &number, &f->err));
+  OK(mh_commit_finish(commit, NULL, NULL, &f->err));
+}
+
+static void test_runs_that_begin_are_no_hindrance(void **state) {
+  struct fixture *f = *state;
+  struct mh_deploy_report report;
+  fill(f, 100);
+  OK(deploy_with(f, NUMBERS, &report, begin_run, f));
+  mh_deploy_report_free(&report);
+  assert_sound(f);
 }
 
 static void replace_each_time(void *self, const struct mh_deploy_progress *progress) {
@@ -431,7 +472,9 @@ int main(void) {
       cmocka_unit_test(test_goes_on_behind_what_fits),
       cmocka_unit_test_setup_teardown(test_a_dead_one_is_given_up_when_it_costs_too_much, setup, teardown),
       cmocka_unit_test_setup_teardown(test_the_active_schema_ends_a_dead_deploy, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_another_schema_of_the_same_tables, setup, teardown),
       cmocka_unit_test_setup_teardown(test_given_up_by_others_it_begins_again, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_runs_that_begin_are_no_hindrance, setup, teardown),
       cmocka_unit_test_setup_teardown(test_begins_so_often_and_no_more, setup, teardown),
       cmocka_unit_test_setup_teardown(test_ends_under_more_writes_than_it_can_take, setup, teardown),
       cmocka_unit_test_setup_teardown(test_long_entries_are_stored_a_few_at_a_time, setup, teardown),
