@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { PATIENCE = 3 /* evaluations of which nothing could be stored, before one happens under the lock */ };
-static const double LOCK_BUDGET_MS = 5; /* of a batch: how many documents that are depends on their ids and indexes */
+static const double LOCK_BUDGET_MS = 10; /* of a batch, as of a bulk one: how many documents depends on their ids and indexes */
 
 enum outcome { INSERTED, REPLACED, UNCHANGED };
 

@@ -26,6 +26,15 @@ static inline unsigned mh_utf8_length(const uint8_t *at, const uint8_t *end) {
   return left >= 4 && (at[3] & 0xc0) == 0x80 ? 4 : 0;
 }
 
+/* Whether a terminal or editor acts on the well-formed character instead of showing it: controls (C0, DEL, C1), and what
+ * turns text around it back to front (U+202A to U+202E, U+2066 to U+2069), so that it is read for something else. */
+static inline bool mh_utf8_acts(const uint8_t *at, unsigned length) {
+  if (length == 1) return at[0] < 0x20 || at[0] == 0x7f;
+  if (length == 2) return at[0] == 0xc2 && at[1] < 0xa0;
+  if (length != 3 || at[0] != 0xe2) return false;
+  return at[1] == 0x80 ? at[2] >= 0xaa && at[2] <= 0xae : at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+}
+
 /* Writes the character (a scalar value) to `out` (4 bytes); returns its length. */
 static inline unsigned mh_utf8_put(uint32_t character, uint8_t *out) {
   if (character < 0x80) {

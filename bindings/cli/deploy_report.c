@@ -4,7 +4,7 @@
 #include "render.h"
 #include "../../core/json.h"
 
-enum { GROUPS_SHOWN = 20, FAULT_COLUMNS_MOST = 72 /* what is longer is not lined up */ };
+enum { GROUPS_SHOWN = 20, FAULT_COLUMNS_MOST = 72 /* what is longer is not lined up */, IDS_INDENT = 6 };
 
 /* ---- for a person: why not ---- */
 
@@ -32,6 +32,21 @@ static int count_columns(const struct mh_breaches *breaches) {
   return breaches->group_count ? (int)strlen(mh_count_text(breaches->groups[0].documents, most)) : 0;
 }
 
+/* As many of the ids as the terminal's line has room for, which `used` columns are gone of: on the next where not even
+ * the first fits. */
+static void print_ids(const struct mh_cli *cli, const struct mh_breach_group *group, size_t used) {
+  size_t room = mh_terminal_columns(stdout);
+  for (size_t i = 0; i < group->id_count; i++) {
+    size_t columns = mh_text_columns(group->ids[i]);
+    bool fits = used + strlen("   ") + columns <= room;
+    if (i > 0 && !fits) break;
+    if (!fits) printf("\n%*s", (int)(used = IDS_INDENT), "");
+    used += (size_t)printf("%s", i ? ", " : fits ? "   " : "") + columns;
+    mh_print_id(stdout, cli->color_out, group->ids[i]);
+  }
+  putchar('\n');
+}
+
 static void print_group(const struct mh_cli *cli, const struct mh_breach_group *group, size_t columns,
                         int count_width) {
   char text[sizeof(struct mh_breach)];
@@ -39,13 +54,10 @@ static void print_group(const struct mh_cli *cli, const struct mh_breach_group *
   fault_text(group, text, sizeof text);
   fputs("  ", stdout);
   mh_print_plain(stdout, text);
-  for (size_t shown = mh_text_columns(text); shown < columns; shown++) putchar(' ');
-  printf("  %*s", count_width, mh_count_text(group->documents, count));
-  for (size_t i = 0; i < group->id_count; i++) {
-    fputs(i ? ", " : "   ", stdout);
-    mh_print_styled(stdout, cli->color_out, MH_STYLE_DIM, group->ids[i]);
-  }
-  putchar('\n');
+  size_t shown = mh_text_columns(text);
+  for (; shown < columns; shown++) putchar(' ');
+  int counted = printf("  %*s", count_width, mh_count_text(group->documents, count));
+  print_ids(cli, group, strlen("  ") + shown + (size_t)counted);
 }
 
 static void print_table_breaches(const struct mh_cli *cli, const struct mh_deploy_table *table) {

@@ -1,5 +1,7 @@
 #include "render.h"
 
+#include "../../core/utf8.h"
+
 #include <sys/ioctl.h>
 
 static const char *const style_codes[] = {
@@ -7,28 +9,36 @@ static const char *const style_codes[] = {
     [MH_STYLE_GREEN] = "\x1b[32m", [MH_STYLE_YELLOW] = "\x1b[33m",
 };
 
-/* C0, DEL, and C1 as UTF-8 writes it (C2 80 to C2 9F): all that a terminal acts on. */
-static bool is_control(struct mh_slice text) {
-  unsigned char c = text.data[0], next = text.size > 1 ? text.data[1] : 0;
-  return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+/* Escapes what a terminal acts on, but for the controls among `kept`. */
+static void print_escaped(FILE *out, struct mh_slice text, const char *kept) {
+  const uint8_t *at = text.data, *end = mh_slice_end(text), *plain = at;
+  while (at < end) {
+    unsigned length = mh_utf8_length(at, end);
+    const uint8_t *next = at + (length ? length : 1); /* what is no UTF-8 may be a path, which is to work when copied */
+    if (length && mh_utf8_acts(at, length) && !(*at && strchr(kept, *at))) {
+      fwrite(plain, 1, (size_t)(at - plain), out);
+      if (length == 2) at++; /* C1: its number is the second byte */
+      while (at < next) fprintf(out, "\\x%02x", (unsigned)*at++);
+      plain = next;
+    }
+    at = next;
+  }
+  fwrite(plain, 1, (size_t)(at - plain), out);
 }
 
-void mh_print_plain_slice(FILE *out, struct mh_slice text) {
-  for (size_t at = 0; at < text.size; at++) {
-    size_t begin = at;
-    while (at < text.size && !is_control(mh_slice(text.data + at, text.size - at))) at++;
-    fwrite(text.data + begin, 1, at - begin, out);
-    if (at == text.size) return;
-    if (text.data[at] == 0xc2) at++;
-    fprintf(out, "\\x%02x", (unsigned)text.data[at]);
-  }
-}
+void mh_print_plain_slice(FILE *out, struct mh_slice text) { print_escaped(out, text, "\n\t"); }
 
 void mh_print_plain(FILE *out, const char *text) { mh_print_plain_slice(out, mh_slice_text(text)); }
 
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text) {
   if (color) fputs(style_codes[style], out);
   mh_print_plain(out, text);
+  if (color) fputs("\x1b[0m", out);
+}
+
+void mh_print_id(FILE *out, bool color, const char *id) {
+  if (color) fputs(style_codes[MH_STYLE_DIM], out);
+  print_escaped(out, mh_slice_text(id), "");
   if (color) fputs("\x1b[0m", out);
 }
 

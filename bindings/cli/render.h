@@ -1,5 +1,6 @@
 /* render: text for a person: errors, colour, columns. What comes from documents and scripts is shown with its control
- * characters escaped, so that it cannot drive the terminal. */
+ * characters escaped, so that it cannot drive the terminal, and those that turn text around, so that it shows what it
+ * is. */
 #ifndef MH_RENDER_H
 #define MH_RENDER_H
 
@@ -15,6 +16,9 @@ void mh_print_plain(FILE *out, const char *text);
 void mh_print_plain_slice(FILE *out, struct mh_slice text);
 /* The same in a style, where `color` says so. */
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text);
+
+/* An id in a list, dimmed where `color` says so: it stays on its line, whatever an import gave it. */
+void mh_print_id(FILE *out, bool color, const char *id);
 
 /* "place: message", or "mighost: message" where there is no place, on standard error. */
 void mh_print_error(const struct mh_cli *cli, const struct mh_error *err);

@@ -69,7 +69,7 @@ static const char *comment_text(struct mh_fix *fix, const char *text) {
   for (unsigned length; at < end && used + 4 <= COMMENT_BYTES_MAX; at += length ? length : 1) {
     length = mh_utf8_length(at, end);
     if (length == 0) plain[used++] = '?';
-    else if (length == 1) plain[used++] = *at < ' ' || *at == 0x7f ? ' ' : (char)*at;
+    else if (mh_utf8_acts(at, length)) plain[used++] = ' ';
     else for (unsigned i = 0; i < length; i++) plain[used++] = (char)at[i];
   }
   plain[used] = 0;

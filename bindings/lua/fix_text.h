@@ -12,8 +12,8 @@ struct mh_fix_paths {
 
 /* Appends a script that makes the documents fit, ready to run: what is missing gets the plainest value that fits, what
  * is not in the schema goes (its value to a field of almost the same name that is not there), what has another type is
- * converted. What cannot be known (an id, bytes) raises an error in
- * the documents that need it, with a line to edit; what cannot be told apart is left as a comment.
+ * converted. What cannot be known (an id, bytes) raises an error in the documents that need it, with a line to edit;
+ * what cannot be told apart is left as a comment.
  * `definition` is the table's (core/schema.h), `breaches` those found with it, sorted. One breach may hide another: run,
  * then deploy again. */
 mh_status mh_lua_write_fix(const char *table, const struct mh_field *definition, const struct mh_breaches *breaches,

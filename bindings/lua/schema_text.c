@@ -78,14 +78,15 @@ bool mh_lua_write_string(struct mh_slice text, struct mh_buffer *out) {
   const uint8_t *at = text.data, *end = mh_slice_end(text);
   while (ok && at < end) {
     unsigned length = mh_utf8_length(at, end);
-    bool control = *at < 0x20 || *at == 0x7f || (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+    bool acts = length && mh_utf8_acts(at, length);
     if (*at == '"' || *at == '\\') ok = mh_buffer_format(out, "\\%c", *at);
     else if (*at == '\n') ok = mh_buffer_append_text(out, "\\n");
     else if (*at == '\t') ok = mh_buffer_append_text(out, "\\t");
     else if (*at == '\r') ok = mh_buffer_append_text(out, "\\r");
-    else if (control || length == 0) ok = mh_buffer_format(out, "\\x%02x", *at);
+    else if (length == 0) ok = mh_buffer_format(out, "\\x%02x", *at);
+    else if (acts) for (unsigned i = 0; ok && i < length; i++) ok = mh_buffer_format(out, "\\x%02x", at[i]);
     else ok = mh_buffer_append(out, at, length);
-    at += control || length == 0 ? 1 : length;
+    at += length ? length : 1;
   }
   return ok && mh_buffer_append_text(out, "\"");
 }
