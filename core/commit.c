@@ -67,10 +67,10 @@ mh_status mh_commit_begin(mh_store *store, size_t pending_tables, mh_commit **ou
 }
 
 /* Gives the spaces back that were made for tables which did not come to be. */
-static mh_status drop_spares(mh_commit *commit, mh_kv_txn *kv, size_t from, struct mh_error *err) {
+static mh_status drop_spares(mh_commit *commit, size_t from, struct mh_error *err) {
   mh_status status = MH_OK;
   for (size_t i = 2 * from; !status && i < 2 * commit->spare_tables; i++)
-    status = mh_kv_space_drop(kv, commit->spare + (mh_space)i, err);
+    status = mh_kv_space_drop(commit->kv, commit->spare + (mh_space)i, err);
   return status;
 }
 
@@ -84,14 +84,7 @@ static void release(mh_commit *commit) {
 void mh_commit_abort(mh_commit *commit) {
   if (!commit) return;
   mh_kv_end(commit->kv);
-  mh_kv_txn *kv;
-  struct mh_error err; /* of a clean-up: what it could not remove stays empty and unnamed */
-  if (commit->spare_tables && !mh_kv_begin(mh_store_kv(commit->store), &kv, &err)) {
-    if (drop_spares(commit, kv, 0, &err))
-      mh_kv_end(kv);
-    else
-      (void)mh_kv_commit(kv, &err);
-  }
+  mh_store_return_spaces(commit->store, commit->spare, 2 * commit->spare_tables);
   release(commit);
 }
 
@@ -281,18 +274,12 @@ static mh_status note(mh_commit *commit, const struct mh_lineage *lineage, const
   return MH_OK;
 }
 
-static bool watched(const mh_catalogue *catalogue, uint32_t table_number) {
-  for (size_t i = 0; i < catalogue->watch_count; i++)
-    if (catalogue->watches[i].table_number == table_number) return true;
-  return false;
-}
-
 /* Writes one space's keys in order, by one moving cursor. `table` is set where the space holds its documents. */
 static mh_status apply_space(mh_commit *commit, const struct mh_lineage *lineage, const struct mh_written *written,
                              mh_space space, const struct mh_table *table, uint32_t sequence, struct mh_error *err) {
   mh_kv_cursor *cursor = NULL;
   struct mh_touched *touched = NULL;
-  bool noted = table && watched(commit->catalogue, table->number);
+  bool noted = table && mh_catalogue_is_watched(commit->catalogue, table->number);
   mh_status status = mh_kv_cursor_open(commit->kv, space, &cursor, err);
   for (const struct mh_node *node = written->head->next[0]; !status && node; node = node->next[0]) {
     const struct mh_version *version = mh_node_version(node, sequence);
@@ -360,7 +347,7 @@ static mh_status make_pending(mh_commit *commit, const mh_changeset *changeset, 
       if (!status) status = mh_kv_space_drop(commit->kv, documents + 1, err);
     }
   }
-  return status ? status : drop_spares(commit, commit->kv, changeset->pending_count, err);
+  return status ? status : drop_spares(commit, changeset->pending_count, err);
 }
 
 /* The pending table a local space belongs to, and its real space. */

@@ -31,8 +31,7 @@ static mh_status put_table(mh_commit *commit, const char *name, const struct mh_
 
 mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
                               bool foreign, double last_issued, struct mh_error *err) {
-  if (!number)
-    for (number = MH_TABLE_NUMBER_FIRST; mh_catalogue_table_of_number(commit->catalogue, number);) number++;
+  if (!number) number = mh_catalogue_free_number(commit->catalogue);
   const struct mh_table table = {.number = number, .documents = documents, .ids = ids, .foreign = foreign};
   mh_status status = put_table(commit, name, &table, err);
   struct mh_touched *touched = status ? NULL : mh_commit_touch(commit, number, err);
@@ -99,6 +98,14 @@ static void index_row_key(uint32_t table_number, mh_space space, uint8_t key[8])
   mh_put_u32(key + 4, space);
 }
 
+static mh_status delete_index_row(mh_commit *commit, const struct mh_index *index, struct mh_error *err) {
+  uint8_t key[8];
+  bool found;
+  index_row_key(index->table_number, index->space, key);
+  commit->catalogue_changed = true;
+  return mh_kv_delete(commit->kv, MH_SPACE_INDEXES, mh_slice(key, sizeof key), &found, err);
+}
+
 static bool append_text(struct mh_buffer *out, const char *text) { return mh_buffer_append(out, text, strlen(text) + 1); }
 
 mh_status mh_commit_put_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err) {
@@ -117,13 +124,9 @@ mh_status mh_commit_put_index(mh_commit *commit, const struct mh_index *index, s
 }
 
 mh_status mh_commit_drop_index(mh_commit *commit, const struct mh_index *index, struct mh_error *err) {
-  uint8_t key[8];
-  bool found;
-  index_row_key(index->table_number, index->space, key);
-  mh_status status = mh_kv_delete(commit->kv, MH_SPACE_INDEXES, mh_slice(key, sizeof key), &found, err);
+  mh_status status = delete_index_row(commit, index, err);
   if (!status) status = mh_kv_space_drop(commit->kv, index->space, err);
   if (!status && index->log != MH_SPACE_NONE) status = mh_kv_space_drop(commit->kv, index->log, err);
-  commit->catalogue_changed = true;
   return status;
 }
 
@@ -134,10 +137,7 @@ mh_status mh_commit_renumber_table(mh_commit *commit, const struct mh_table *tab
   mh_status status = put_table(commit, table->name, &renumbered, err);
   for (size_t i = 0; !status && i < table->index_count; i++) {
     struct mh_index index = table->indexes[i];
-    uint8_t key[8];
-    bool found;
-    index_row_key(table->number, index.space, key);
-    status = mh_kv_delete(commit->kv, MH_SPACE_INDEXES, mh_slice(key, sizeof key), &found, err);
+    status = delete_index_row(commit, &index, err);
     index.table_number = number;
     if (!status) status = mh_commit_put_index(commit, &index, err);
   }

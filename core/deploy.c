@@ -60,29 +60,18 @@ mh_status mh_deploying_begin(struct mh_deploying *deploying, mh_commit **commit,
 
 /* Spaces made ahead of a commit, to be given out within it. */
 struct spaces {
-  mh_space next, end;
+  mh_space first, next;
+  size_t count;
 };
 
 static mh_status make_spaces(mh_store *store, size_t count, struct spaces *spaces, struct mh_error *err) {
   *spaces = (struct spaces){0};
   if (!count) return MH_OK;
-  mh_status status = mh_kv_spaces_create(mh_store_kv(store), (uint32_t)count, &spaces->next, err);
-  spaces->end = spaces->next + (mh_space)count;
-  return status;
-}
-
-/* Gives back what was not given out, or, `all`, everything that was made. */
-static void return_spaces(mh_store *store, struct spaces spaces) {
-  struct mh_error ignored; /* a clean-up: an empty space that stays is never looked at */
-  mh_kv_txn *kv;
-  if (spaces.next == spaces.end || mh_kv_begin(mh_store_kv(store), &kv, &ignored)) return;
-  mh_status status = MH_OK;
-  for (mh_space space = spaces.next; !status && space < spaces.end; space++)
-    status = mh_kv_space_drop(kv, space, &ignored);
-  if (status)
-    mh_kv_end(kv);
-  else
-    (void)mh_kv_commit(kv, &ignored);
+  mh_status status = mh_kv_spaces_create(mh_store_kv(store), (uint32_t)count, &spaces->first, err);
+  if (status) return status;
+  spaces->next = spaces->first;
+  spaces->count = count;
+  return MH_OK;
 }
 
 /* ---- the tables a deploy began from ---- */
@@ -197,11 +186,10 @@ static mh_status install_commit(struct mh_deploying *deploying, mh_commit *commi
 static mh_status install(struct mh_deploying *deploying, const mh_catalogue *catalogue, bool resumes,
                          struct mh_error *err) {
   size_t to_build = count_to_build(deploying->report->schema, catalogue, resumes);
-  struct spaces spaces, made;
+  struct spaces spaces;
   mh_commit *commit = NULL;
   uint64_t held_ns = 0;
   mh_status status = make_spaces(deploying->store, 2 * to_build, &spaces, err);
-  made = spaces;
   if (!status) status = mh_commit_begin(deploying->store, 0, &commit, err);
   if (!status && !mh_deploy_plan_holds(catalogue, mh_commit_catalogue(commit)))
     status = mh_deploying_stale(err);
@@ -211,7 +199,7 @@ static mh_status install(struct mh_deploying *deploying, const mh_catalogue *cat
     commit = NULL;
   }
   mh_commit_abort(commit);
-  if (status) return_spaces(deploying->store, made);
+  if (status) mh_store_return_spaces(deploying->store, spaces.first, spaces.count);
   mh_pacing_begin(&deploying->pacing, deploying->options->lock_budget_ms, (double)held_ns, 0);
   return status;
 }
@@ -293,11 +281,10 @@ static mh_status activate_commit(struct mh_deploying *deploying, mh_commit *comm
 }
 
 static mh_status activate(struct mh_deploying *deploying, const mh_catalogue *catalogue, struct mh_error *err) {
-  struct spaces spaces, made;
+  struct spaces spaces;
   mh_commit *commit = NULL;
   mh_status status =
       make_spaces(deploying->store, count_spaces_of_new_tables(deploying->report->schema, catalogue), &spaces, err);
-  made = spaces;
   if (!status) status = mh_deploying_begin(deploying, &commit, err);
   if (!status) status = activate_commit(deploying, commit, &spaces, err);
   if (!status) {
@@ -305,7 +292,7 @@ static mh_status activate(struct mh_deploying *deploying, const mh_catalogue *ca
     commit = NULL;
   }
   mh_commit_abort(commit);
-  if (status) return_spaces(deploying->store, made);
+  if (status) mh_store_return_spaces(deploying->store, spaces.first, spaces.count);
   return status;
 }
 
@@ -339,13 +326,7 @@ static mh_status refuse_breaches(const struct mh_deploy_report *report, struct m
 static mh_status compile(struct mh_deploying *deploying, mh_catalogue *catalogue, struct mh_error *err) {
   struct mh_deploy_report *report = deploying->report;
   report->catalogue = mh_catalogue_share(catalogue);
-  report->id_tables = calloc(catalogue->table_count + 1, sizeof *report->id_tables);
-  if (!report->id_tables) return mh_fail_nomem(err);
-  for (size_t i = 0; i < catalogue->table_count; i++) {
-    const struct mh_table *table = &catalogue->tables[i];
-    report->id_tables[i] = (struct mh_id_table){table->name, table->number, table->foreign};
-  }
-  const struct mh_id_tables tables = {report->id_tables, catalogue->table_count};
+  const struct mh_id_tables tables = {catalogue->id_tables, catalogue->table_count};
   return mh_schema_read(deploying->options->schema, &tables, &report->schema, err);
 }
 
@@ -410,7 +391,6 @@ void mh_deploy_report_free(struct mh_deploy_report *report) {
   free(report->tables);
   free(report->indexes);
   mh_schema_free(report->schema);
-  free(report->id_tables);
   mh_catalogue_drop(report->catalogue);
   *report = (struct mh_deploy_report){0};
 }

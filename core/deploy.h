@@ -75,9 +75,8 @@ struct mh_deploy_report {
   struct mh_deploy_table *tables;
   struct mh_deploy_index *indexes;
   size_t table_count, index_count;
-  mh_schema *schema;  /* as deployed: breaches borrow from it */
-  struct mh_id_table *id_tables; /* and it from these, */
-  mh_catalogue *catalogue;       /* whose names are of the catalogue it was compiled against */
+  mh_schema *schema;       /* as deployed: breaches borrow from it, */
+  mh_catalogue *catalogue; /* and it from the tables of the catalogue it was compiled against */
   char broken[2600];  /* a live write that did not fit: "users/jd7…: /role: ..."; empty for none */
   uint64_t documents, entries;
   double scan_seconds, fill_seconds, seconds;

@@ -38,6 +38,8 @@ const struct mh_index *mh_deploy_find_index(const struct mh_table *table, const 
 bool mh_deploy_must_scan(const struct mh_table *table, const struct mh_schema_table *wanted);
 /* Fills the report's tables and indexes from the catalogue at hand. */
 mh_status mh_deploy_plan(struct mh_deploying *deploying, const mh_catalogue *catalogue, struct mh_error *err);
+/* Whether ids are those of the same tables still. */
+bool mh_deploy_ids_hold(const mh_catalogue *planned, const mh_catalogue *now);
 /* Whether the plan, made of another catalogue, is right for this one too: watches come and go with every run. */
 bool mh_deploy_plan_holds(const mh_catalogue *planned, const mh_catalogue *now);
 

@@ -81,17 +81,19 @@ mh_status mh_deploy_plan(struct mh_deploying *deploying, const mh_catalogue *cat
   return status;
 }
 
-static bool same_tables(const mh_catalogue *a, const mh_catalogue *b) {
-  bool same = a->table_count == b->table_count;
-  for (size_t i = 0; same && i < a->table_count; i++) {
-    const struct mh_table *one = &a->tables[i], *other = &b->tables[i];
-    same = strcmp(one->name, other->name) == 0 && one->number == other->number &&
-           one->documents == other->documents && one->foreign == other->foreign;
+bool mh_deploy_ids_hold(const mh_catalogue *planned, const mh_catalogue *now) {
+  bool same = planned->table_count == now->table_count;
+  for (size_t i = 0; same && i < now->table_count; i++) {
+    const struct mh_table *then = &planned->tables[i], *table = &now->tables[i];
+    same = strcmp(then->name, table->name) == 0 && then->number == table->number && then->foreign == table->foreign;
   }
   return same;
 }
 
 /* Nobody else deploys, but an import may replace a table, and a writer give up a deploy that died. */
 bool mh_deploy_plan_holds(const mh_catalogue *planned, const mh_catalogue *now) {
-  return same_tables(planned, now) && !planned->next == !now->next;
+  bool same = mh_deploy_ids_hold(planned, now) && !planned->next == !now->next;
+  for (size_t i = 0; same && i < now->table_count; i++)
+    same = planned->tables[i].documents == now->tables[i].documents;
+  return same;
 }

@@ -116,19 +116,6 @@ static mh_status scan_documents(struct scan *scan, struct mh_error *err) {
 
 /* ---- all tables ---- */
 
-/* Ids are recognised by the numbers of tables: where these changed since the schema was compiled, what did not fit may
- * have done so for that reason. */
-static bool tables_changed(const struct mh_deploy_report *report, const mh_catalogue *now) {
-  if (report->catalogue->table_count != now->table_count) return true;
-  for (size_t i = 0; i < now->table_count; i++) {
-    const struct mh_id_table *then = &report->id_tables[i];
-    const struct mh_table *table = &now->tables[i];
-    if (strcmp(then->name, table->name) != 0 || then->number != table->number || then->foreign != table->foreign)
-      return true;
-  }
-  return false;
-}
-
 static mh_status scan_table(struct mh_deploying *deploying, const mh_catalogue *catalogue, size_t place,
                             const struct mh_key *from, struct mh_error *err) {
   struct mh_deploy_report *report = deploying->report;
@@ -141,7 +128,8 @@ static mh_status scan_table(struct mh_deploying *deploying, const mh_catalogue *
                       .walk = mh_walk(deploying->store, table->documents, from),
                       .began_ms = mh_clock_ms(CLOCK_MONOTONIC)};
   mh_status status = scan_documents(&scan, err);
-  if (!status && scanned->breaches.documents && tables_changed(report, scan.walk.catalogue))
+  /* Ids are recognised by the numbers of tables: where these changed, what did not fit may have done so for that. */
+  if (!status && scanned->breaches.documents && !mh_deploy_ids_hold(report->catalogue, scan.walk.catalogue))
     status = mh_deploying_stale(err);
   mh_walk_end(&scan.walk);
   return status;

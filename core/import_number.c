@@ -18,31 +18,19 @@ static mh_status is_referred_to(mh_commit *commit, const struct mh_table *table,
   return MH_OK;
 }
 
-static bool is_watched(const mh_catalogue *catalogue, uint32_t number) {
-  for (size_t i = 0; i < catalogue->watch_count; i++)
-    if (catalogue->watches[i].table_number == number) return true;
-  return false;
-}
-
 /* Whether nobody can have an id of the table. */
 static mh_status is_unwritten(mh_commit *commit, const struct mh_table *table, bool *is, struct mh_error *err) {
   struct mh_table_state state;
   uint64_t documents;
   bool referred;
   *is = false;
-  if (table->foreign || is_watched(mh_commit_catalogue(commit), table->number)) return MH_OK;
+  if (table->foreign || mh_catalogue_is_watched(mh_commit_catalogue(commit), table->number)) return MH_OK;
   mh_status status = mh_kv_count(mh_commit_kv(commit), table->documents, &documents, err);
   if (!status) status = mh_table_state_read(mh_commit_kv(commit), table->number, &state, err);
   if (status || documents || state.last_issued > 0) return status;
   status = is_referred_to(commit, table, &referred, err);
   *is = !status && !referred;
   return status;
-}
-
-static uint32_t free_number(const mh_catalogue *catalogue) {
-  uint32_t number = MH_TABLE_NUMBER_FIRST;
-  while (mh_catalogue_table_of_number(catalogue, number)) number++;
-  return number;
 }
 
 /* A deploy numbers its tables in the order of their names: the number may have gone to another that is as new. */
@@ -55,7 +43,7 @@ static mh_status adopt(mh_commit *commit, const struct mh_table *table, uint32_t
   mh_status status = is_unwritten(commit, table, adopted, err);
   if (!status && *adopted && holder) status = is_unwritten(commit, holder, adopted, err);
   if (status || !*adopted) return status;
-  if (holder) status = mh_commit_renumber_table(commit, holder, free_number(catalogue), err);
+  if (holder) status = mh_commit_renumber_table(commit, holder, mh_catalogue_free_number(catalogue), err);
   return status ? status : mh_commit_renumber_table(commit, table, number, err);
 }
 

@@ -136,16 +136,6 @@ static mh_status claim(struct run *run, mh_commit *commit, mh_space log, bool *d
   return mh_run_record_write(mh_commit_kv(commit), record, err);
 }
 
-static void drop_space(mh_store *store, mh_space space) {
-  struct mh_error ignored; /* a clean-up: an empty space that stays is never looked at */
-  mh_kv_txn *kv;
-  if (mh_kv_begin(mh_store_kv(store), &kv, &ignored)) return;
-  if (mh_kv_space_drop(kv, space, &ignored))
-    mh_kv_end(kv);
-  else
-    (void)mh_kv_commit(kv, &ignored);
-}
-
 static void release_lock(struct run *run) {
   if (run->record->number) mh_filelock_release(run->locks, run->record->number + 1);
 }
@@ -187,7 +177,7 @@ static mh_status start(struct run *run, bool *done, struct mh_error *err) {
     } else {
       mh_commit_abort(commit);
     }
-    if (log != MH_SPACE_NONE) drop_space(run->store, log);
+    if (log != MH_SPACE_NONE) mh_store_return_spaces(run->store, log, 1);
     if (status || again || *done) release_lock(run);
   }
   double budget = run->options->lock_budget_ms > 0 ? run->options->lock_budget_ms : LOCK_BUDGET_MS;

@@ -73,6 +73,18 @@ const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_sl
   return NULL;
 }
 
+uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue) {
+  uint32_t number = MH_TABLE_NUMBER_FIRST;
+  while (mh_catalogue_table_of_number(catalogue, number)) number++;
+  return number;
+}
+
+bool mh_catalogue_is_watched(const mh_catalogue *catalogue, uint32_t table_number) {
+  for (size_t i = 0; i < catalogue->watch_count; i++)
+    if (catalogue->watches[i].table_number == table_number) return true;
+  return false;
+}
+
 const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number) {
   for (size_t i = 0; i < catalogue->watch_count; i++)
     if (catalogue->watches[i].number == number) return &catalogue->watches[i];
@@ -376,6 +388,18 @@ void mh_store_close(mh_store *store) {
 }
 
 mh_kv *mh_store_kv(mh_store *store) { return store->kv; }
+
+void mh_store_return_spaces(mh_store *store, mh_space first, size_t count) {
+  struct mh_error ignored;
+  mh_kv_txn *kv;
+  if (!count || mh_kv_begin(store->kv, &kv, &ignored)) return;
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < count; i++) status = mh_kv_space_drop(kv, first + (mh_space)i, &ignored);
+  if (status)
+    mh_kv_end(kv);
+  else
+    (void)mh_kv_commit(kv, &ignored);
+}
 
 const char *mh_store_directory(const mh_store *store) { return mh_kv_directory(store->kv); }
 

@@ -101,6 +101,9 @@ const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogu
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents);
 /* The index whose space, or log, it is. */
 const struct mh_index *mh_catalogue_index_of_space(const mh_catalogue *catalogue, mh_space space);
+/* The first number from MH_TABLE_NUMBER_FIRST on that no table has. */
+uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue);
+bool mh_catalogue_is_watched(const mh_catalogue *catalogue, uint32_t table_number);
 const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number);
 /* The known table name most like `name`, for "did you mean"; NULL when none is near. */
 const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name);
@@ -111,6 +114,8 @@ typedef struct mh_store mh_store;
 mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **store, struct mh_error *err);
 void mh_store_close(mh_store *store); /* NULL is allowed */
 mh_kv *mh_store_kv(mh_store *store);
+/* Drops spaces that were made for what did not come to be. Where that fails they stay, empty, and nobody looks at them. */
+void mh_store_return_spaces(mh_store *store, mh_space first, size_t count);
 const char *mh_store_directory(const mh_store *store);
 /* The locks beside the store: byte 0 is the turnstile, run number + 1 says that this run is alive, MH_DEPLOY_LOCK_BYTE is
  * held by the one deploy that runs. */
