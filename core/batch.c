@@ -69,8 +69,9 @@ static mh_status note_failure(struct evaluation *evaluation, struct mh_error *er
 }
 
 /* The feed's `done`. */
-static mh_status done(void *self, struct mh_error *err) {
+static mh_status done(void *self, unsigned notes, struct mh_error *err) {
   struct evaluation *evaluation = self;
+  (void)notes;
   evaluation->batch->range.to = evaluation->document.key;
   mh_status status = mh_changeset_mark(evaluation->batch->changes, &evaluation->document.key, err);
   evaluation->feed_failed = status != MH_OK;
@@ -209,7 +210,8 @@ mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struc
   evaluation.watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
   if (!evaluation.watch) return mh_fail_watch_gone(task->table, err);
   mh_status status =
-      task->evaluator->begin(task->evaluator->self, txn, mh_epoch_ms(), task->processed, err);
+      task->evaluator->begin(
+      task->evaluator->self, txn, &(struct mh_evaluation_mode){.now = mh_epoch_ms(), .processed = task->processed}, err);
   if (!status) status = evaluate_feed(&evaluation, err);
   mh_cursor_close(evaluation.cursor);
   return status;

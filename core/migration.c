@@ -8,7 +8,8 @@
 
 static const char *const STATE_NAMES[] = {
     [MH_RUN_UNKNOWN] = "unknown", [MH_RUN_IN_PROGRESS] = "inProgress", [MH_RUN_SUCCESS] = "success",
-    [MH_RUN_FAILED] = "failed",   [MH_RUN_CANCELED] = "canceled",      [MH_RUN_INTERRUPTED] = "interrupted"};
+    [MH_RUN_FAILED] = "failed",   [MH_RUN_CANCELED] = "canceled",      [MH_RUN_INTERRUPTED] = "interrupted",
+    [MH_RUN_PAUSED] = "paused",   [MH_RUN_PENDING] = "pending"};
 enum { STATES = sizeof STATE_NAMES / sizeof *STATE_NAMES };
 
 const char *mh_run_state_name(enum mh_run_state state) { return STATE_NAMES[state]; }
@@ -194,8 +195,12 @@ mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t
   return MH_OK;
 }
 
-void mh_run_cursor_text(const struct mh_run_record *record, char text[33]) {
-  text[0] = 0;
-  if (!record->has_cursor || record->state == MH_RUN_SUCCESS) return;
-  for (size_t i = 0; i < MH_KEY_BYTES; i++) snprintf(text + 2 * i, 3, "%02x", record->cursor.bytes[i]);
+mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err) {
+  bool ok = true;
+  for (size_t i = 0; ok && record->has_cursor && record->state != MH_RUN_SUCCESS && i < MH_KEY_BYTES; i++) {
+    char digits[3];
+    snprintf(digits, sizeof digits, "%02x", record->cursor.bytes[i]);
+    ok = mh_buffer_append_text(text, digits);
+  }
+  return ok && mh_buffer_append(text, "", 1) ? MH_OK : mh_fail_nomem(err);
 }

@@ -14,10 +14,19 @@ struct mh_run_progress {
   double rate;          /* documents a second, lately */
   const struct mh_lock_times *locks; /* how long the write lock was held, a batch */
   uint64_t batches, conflicts; /* batches stored; evaluations thrown away because another writer came first */
+  double eta_s;         /* seconds to the end at the present rate; below 0: not known */
 };
 
 struct mh_run_options {
   bool reset;             /* from the beginning, whatever happened before */
+  bool frozen;            /* MH_REFUSED where the script is another one than that which began or completed it */
+  bool strict;            /* see struct mh_evaluation_mode */
+  int on_error;           /* overrides the migration's: 1 stop, 2 skip; 0: does not */
+  bool retry_failed;      /* gives those that were skipped to it again, and nothing else but what came in meanwhile */
+  uint64_t max_errors;    /* stops as failed beyond so many skipped; 0: no such limit, but for a run whose first fail */
+  uint64_t limit;         /* stop after so many documents; 0: none */
+  double throttle;        /* documents a second at most; 0: as fast as it goes */
+  const char *who, *arguments; /* for the history; NULL: "" */
   bool one_batch;         /* stop after one batch (of 100 documents where no size is given) */
   uint32_t batch_size;    /* overrides the migration's; 0: does not */
   double lock_budget_ms;  /* 0: 5 ms; what an empty commit costs is added three times */
@@ -32,8 +41,10 @@ struct mh_run_options {
 enum mh_run_outcome {
   MH_RUN_DONE,         /* success now */
   MH_RUN_ALREADY_DONE, /* it was; nothing was done */
-  MH_RUN_STOPPED,      /* one_batch: there is more */
-  MH_RUN_HALTED        /* stop was set: resumes next time */
+  MH_RUN_STOPPED,      /* one_batch or limit: there is more */
+  MH_RUN_HALTED,       /* stop was set: resumes next time */
+  MH_RUN_WAS_CANCELED, /* from another process */
+  MH_RUN_SKIPPED_SOME  /* all was visited, but some failed and were skipped: the record says `failed`, and how many */
 };
 
 /* Runs it. MH_REFUSED when it runs elsewhere, or its table changed; MH_INVALID for an unknown table (naming the

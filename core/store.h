@@ -8,7 +8,7 @@
  *                                         u8 1 once it has held ids that are not in the id format
  *   MH_SPACE_STATES   u32 table number -> u64 last commit that wrote the table | u64 last commit that issued a creation
  *                                         time in it | u64 order form of the last creation time issued
- *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log
+ *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log | u8 1 where visits are logged
  *   MH_SPACE_RUNS     migration name   -> BSON, see migration.h
  *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it | u32 number the table is to get
  *                                         (swept when the lock is free: the import died)
@@ -16,6 +16,9 @@
  *                     "pending"        -> BSON schema that a deploy is about to make active
  *                     "tables", "scan" -> how far it is, see deploy.h
  *                     "broken"         -> BSON {table, id, message}: a write that does not fit the pending schema
+ *   MH_SPACE_CONTROL  migration name   -> BSON, see control.h
+ *   MH_SPACE_HISTORY  u64 number       -> BSON, see history.h
+ *   MH_SPACE_SKIPPED  u64 run number | 16-byte key -> BSON, see skipped.h
  *   MH_SPACE_INDEXES  u32 table number | u32 space -> u32 space of its log | u8 state | name 00 | (path 00)*
  *
  *   documents space   16-byte key      -> BSON document                            (id.h, bson.h)
@@ -35,7 +38,7 @@
 
 enum {
   MH_SPACE_META, MH_SPACE_TABLES, MH_SPACE_STATES, MH_SPACE_WATCHES, MH_SPACE_RUNS, MH_SPACE_HIDDEN,
-  MH_SPACE_SCHEMA, MH_SPACE_INDEXES,
+  MH_SPACE_SCHEMA, MH_SPACE_INDEXES, MH_SPACE_CONTROL, MH_SPACE_HISTORY, MH_SPACE_SKIPPED,
   MH_TABLE_NUMBER_FIRST = 10001, /* Convex: 10,000 are reserved for system tables */
   MH_NAME_MAX = MH_IDENTIFIER_MAX
 };
@@ -78,6 +81,7 @@ struct mh_watch {
   uint64_t number;
   uint32_t table_number;
   mh_space log;
+  bool visits; /* it walks an index: each document it has visited is in the log (change_log.h) */
 };
 
 /* An immutable picture of the catalogue, shared by reference count. */

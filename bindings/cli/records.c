@@ -21,18 +21,24 @@ static bool add_number_or_null(cJSON *object, const char *key, double number) {
   return (number > 0 ? cJSON_AddNumberToObject(object, key, number) : cJSON_AddNullToObject(object, key)) != NULL;
 }
 
+static bool add_cursor(cJSON *object, const struct mh_run_record *record) {
+  struct mh_buffer text = {0};
+  struct mh_error ignored; /* of memory, like every other here */
+  bool ok = !mh_run_cursor_text(record, &text, &ignored) && add_text_or_null(object, "cursor", (const char *)text.data);
+  mh_buffer_free(&text);
+  return ok;
+}
+
 /* Documents that others insert meanwhile can bring what is processed beyond the table's count at the start. */
 static uint64_t total_of(const struct mh_run_record *record) {
   return record->processed > record->total ? record->processed : record->total;
 }
 
 static bool fill(cJSON *object, const struct mh_run_record *record) {
-  char cursor[33];
-  mh_run_cursor_text(record, cursor);
   return mh_json_add_text(object, "name", record->name) &&
          mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
          cJSON_AddBoolToObject(object, "isDone", record->state == MH_RUN_SUCCESS) &&
-         add_text_or_null(object, "cursor", cursor) &&
+         add_cursor(object, record) &&
          cJSON_AddNumberToObject(object, "processed", (double)record->processed) &&
          cJSON_AddNumberToObject(object, "changed", (double)record->changed) &&
          cJSON_AddNumberToObject(object, "total", (double)total_of(record)) &&

@@ -116,7 +116,7 @@ static bool end_document(struct mh_lua_evaluation *evaluation) {
     evaluation->status =
         mh_fail(&evaluation->error, MH_LIMIT, "one document printed more than memory holds (--max-memory)");
   else
-    evaluation->status = evaluation->feed->done(evaluation->feed->self, &evaluation->error);
+    evaluation->status = evaluation->feed->done(evaluation->feed->self, 0, &evaluation->error);
   return !evaluation->status;
 }
 
@@ -203,12 +203,12 @@ static int make_context(lua_State *L) {
   return 0;
 }
 
-static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err) {
+static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode *mode, struct mh_error *err) {
   struct mh_lua_evaluation *evaluation = self;
   evaluation->db.txn = txn;
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
-  evaluation->processed = processed;
-  mh_lua_set_now(evaluation->lua, (int64_t)now);
+  evaluation->processed = mode->processed;
+  mh_lua_set_now(evaluation->lua, (int64_t)mode->now);
   return call(evaluation, make_context, err);
 }
 

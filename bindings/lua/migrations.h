@@ -1,8 +1,11 @@
-/* migrations: a script that returns migrations, opened to run one of them.
+/* migrations: a script that returns migrations, opened to run one of them, or a series one after the other.
  *
  *   mh_script *script;
- *   mh_script_open("scripts/add_role.lua", &options, &script, &err);
- *   mh_run(store, mh_script_migration(script), ...);
+ *   mh_script_open("scripts/migrations.lua:runAll", &options, &script, &err);
+ *   for (size_t i = 0; i < mh_script_count(script); i++) {
+ *     mh_script_select(script, i);
+ *     mh_run(store, mh_script_migration(script), ...);
+ *   }
  *   mh_script_close(script); */
 #ifndef MH_LUA_MIGRATIONS_H
 #define MH_LUA_MIGRATIONS_H
@@ -14,23 +17,41 @@ struct mh_script_options {
   bool allow_unsafe;        /* all of Lua's own libraries */
   uint32_t doc_timeout_ms;  /* that a script may spend on one document; 0: 10,000 */
   size_t max_memory_bytes;  /* that a script may hold; 0: 256 MiB */
+  const char *where;        /* an expression of `doc`: documents of which it does not hold are passed over; NULL: none */
   /* A call into C does not return and cannot be stopped: tells the user, since the process ends now. `document`: the
    * one being migrated, "users/jd7..."; "" for none. Called on another thread; NULL: nobody is told. */
   void (*on_hang)(void *self, const struct mh_error *err, const char *document);
   void *on_hang_self;
+  /* Something to be told once, such as a collect() that reads far too much; NULL: not told. On the evaluating thread. */
+  void (*on_notice)(void *self, const char *text);
+  void *on_notice_self;
 };
 
 typedef struct mh_script mh_script;
 
-/* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns. While nothing is
- * evaluated, what the script prints goes to standard error.
+/* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns: a migration, or a
+ * runner with its series. While nothing is evaluated, what the script prints goes to standard error.
  *   MH_USAGE    the script returns several (they are listed), or none of that name (with the nearest)
- *   MH_INVALID  no such file, or it returns no migration
+ *   MH_INVALID  no such file, or it returns no migration; a runner's member is neither exported nor named
  *   MH_SCRIPT, MH_LIMIT  it does not compile, or fails; place "scripts/x.lua:5" */
 mh_status mh_script_open(const char *target, const struct mh_script_options *options, mh_script **script,
                          struct mh_error *err);
-/* Lives as long as the script. Its command is "mighost <target>". It may be evaluated on any thread, one at a time. */
+/* A migration of `table` whose migrateOne has this body, or returns this expression (`mighost -e`). Its name is "-e:" and
+ * a hash of table, code and `where`; errors name the place "-e:1". */
+mh_status mh_script_open_code(const char *code, const char *table, const struct mh_script_options *options,
+                              mh_script **script, struct mh_error *err);
+
+/* How many migrations: 1, or a series. A runner that names none (migrations.runner()) has 0. */
+size_t mh_script_count(const mh_script *script);
+bool mh_script_is_series(const mh_script *script); /* it is a runner, of however many */
+/* Takes the one at `place` of the series; at first it is 0. */
+void mh_script_select(mh_script *script, size_t place);
+/* The one taken. Lives as long as the script, its content until another is taken. Its command is "mighost <target>".
+ * It may be evaluated on any thread, one at a time. */
 const struct mh_migration *mh_script_migration(const mh_script *script);
+/* Where the one taken says `parallelize = true`: opens the script `count` times more, for as many threads more. */
+bool mh_script_is_parallel(const mh_script *script);
+mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
 void mh_script_close(mh_script *script); /* NULL is allowed */
 
 #endif

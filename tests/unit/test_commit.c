@@ -115,8 +115,8 @@ static mh_status insert_one(mh_txn *txn, const struct mh_table *table, struct mh
 
 /* ---- the evaluator ---- */
 
-static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err) {
-  (void)now, (void)processed, (void)err;
+static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode *mode, struct mh_error *err) {
+  (void)mode, (void)err;
   ((struct fixture *)self)->evaluator_txn = txn;
   return MH_OK;
 }
@@ -150,7 +150,7 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
     mh_status status = feed->next(feed->self, &document, &found, err);
     if (status || !found) return status;
     status = evaluate_one(self, table, &document, err);
-    if (!status) status = feed->done(feed->self, err);
+    if (!status) status = feed->done(feed->self, 0, err);
     if (status) return status;
   }
 }

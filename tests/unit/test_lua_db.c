@@ -700,7 +700,8 @@ static mh_status bench_next(void *self, struct mh_document *document, bool *foun
   return MH_OK;
 }
 
-static mh_status bench_done(void *self, struct mh_error *err) {
+static mh_status bench_done(void *self, unsigned notes, struct mh_error *err) {
+  (void)notes;
   (void)self, (void)err;
   return MH_OK;
 }
@@ -727,7 +728,7 @@ static double measure(struct fixture *f, const char *script_text) {
       struct bench_feed feed_state = {&documents[i], BENCH_BATCH};
       const struct mh_feed feed = {.self = &feed_state, .next = bench_next, .done = bench_done};
       mh_changeset_clear(mh_txn_changeset(txn));
-      OK(evaluator->begin(evaluator->self, txn, 1, i, &f->err));
+      OK(evaluator->begin(evaluator->self, txn, &(struct mh_evaluation_mode){.now = 1, .processed = i}, &f->err));
       spent -= seconds_now();
       OK(evaluator->evaluate(evaluator->self, table, &feed, &f->err));
       spent += seconds_now();

@@ -70,8 +70,8 @@ static mh_status count_up(mh_txn *txn, struct mh_error *err) {
 
 /* ---- the migration ---- */
 
-static mh_status begin(void *self, mh_txn *txn, double now, uint64_t processed, struct mh_error *err) {
-  (void)now, (void)processed, (void)err;
+static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode *mode, struct mh_error *err) {
+  (void)mode, (void)err;
   ((struct fixture *)self)->txn = txn;
   return MH_OK;
 }
@@ -115,7 +115,7 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
     mh_status status = feed->next(feed->self, &document, &found, err);
     if (status || !found) return status;
     status = evaluate_one(self, table, &document, err);
-    if (!status) status = feed->done(feed->self, err);
+    if (!status) status = feed->done(feed->self, 0, err);
     if (status) return status;
   }
 }
@@ -399,13 +399,15 @@ static void cursors(void **state) {
   struct fixture *f = *state;
   struct mh_run_record record;
   enum mh_run_outcome outcome;
-  char cursor[33];
+  struct mh_buffer text = {0};
   fill(f, 300);
   f->function = PATCH_ITSELF;
   OK(run(f, (struct mh_run_options){.one_batch = true, .batch_size = 120}, &record, &outcome));
-  mh_run_cursor_text(&record, cursor);
+  OK(mh_run_cursor_text(&record, &text, &f->err));
+  const char *cursor = (const char *)text.data;
   assert_int_equal(strlen(cursor), 32);
   OK(run(f, (struct mh_run_options){.cursor = cursor}, &record, &outcome));
+  mh_buffer_free(&text);
   assert_int_equal(record.processed, 180);
   assert_int_equal(run(f, (struct mh_run_options){.cursor = "xyz"}, &record, &outcome), MH_USAGE);
 }

@@ -1,0 +1,32 @@
+/* control: what is asked of a run from another process. The runner looks at it under the lock, with each batch it stores, and
+ * a few times a second while it waits.
+ *
+ *   MH_SPACE_CONTROL   migration name -> BSON { request, lockMs, throttle }    gone when the runner has done it */
+#ifndef MH_CONTROL_H
+#define MH_CONTROL_H
+
+#include "migration.h"
+
+enum mh_run_request { MH_REQUEST_NONE, MH_REQUEST_CANCEL, MH_REQUEST_PAUSE, MH_REQUEST_RESUME };
+
+struct mh_control {
+  enum mh_run_request request;
+  bool has_lock_ms, has_throttle; /* a new value is given */
+  double lock_ms;   /* 0: the default */
+  double throttle;  /* documents a second; 0: none */
+};
+
+/* In the runner. All zero where nothing is asked. */
+mh_status mh_control_read(mh_kv_txn *txn, const char *name, struct mh_control *control, struct mh_error *err);
+mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err);
+
+/* From elsewhere: asks the live run of that name. What was asked before and is not done yet is kept where `control` does
+ * not say otherwise. `record`: as it was found, interrupted where its process is dead; asked only if
+ * mh_run_is_live(record->state). *found: there is such a record. */
+mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
+                         struct mh_run_record *record, bool *found, struct mh_error *err);
+/* Waits until the runner has done what was asked, or has died, or for `wait_ms`; `record` as it is then. */
+mh_status mh_control_wait(mh_store *store, const char *name, double wait_ms, struct mh_run_record *record, bool *done,
+                          struct mh_error *err);
+
+#endif
