@@ -5,8 +5,7 @@
  *   any other          index space       entry                     its last 16 bytes are the document's key
  *
  * A walk begins at a bound and ends at the first entry beyond the other. */
-#include "query_by_id.h"
-#include "query_cursor.h"
+#include "query_parts.h"
 
 #include "nearest.h"
 
@@ -14,21 +13,6 @@
 #include <stdlib.h>
 
 static const char by_creation_time[] = "by_creation_time", by_id[] = "by_id";
-
-struct mh_query {
-  mh_txn *txn;
-  const struct mh_table *table; /* NULL: there is none of that name */
-  const struct mh_index *index; /* NULL: one of the two that every table has */
-  bool by_id, descending;
-  bool begun, ended;
-  enum mh_query_place position; /* where the last document given was, which is `place` */
-  struct mh_buffer place;
-  struct mh_query_range range;
-  uint64_t identity;
-  mh_cursor *cursor;
-  mh_id_walk *walk; /* by_id */
-  char table_name[MH_NAME_MAX + 1], index_name[MH_NAME_MAX + 1];
-};
 
 /* -- Which index -------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +45,7 @@ static mh_status fail_no_index(const mh_query *query, struct mh_error *err) {
                  nearest.best ? "; did you mean \"" : "", nearest.best ? nearest.best : "", nearest.best ? "\"?" : "");
 }
 
-static mh_status find_index(mh_query *query, struct mh_slice name, struct mh_error *err) {
+mh_status mh_query_find_index(mh_query *query, struct mh_slice name, struct mh_error *err) {
   if (name.size == 0) name = mh_slice_text(by_creation_time);
   copy_name(query->index_name, name);
   query->by_id = mh_slice_equal(name, mh_slice_text(by_id));
@@ -98,7 +82,7 @@ static uint64_t identity_of(const mh_query *query, bool filtered) {
 /* -- Opening ------------------------------------------------------------------------------------------------------ */
 
 static mh_status prepare(mh_query *query, const struct mh_query_spec *spec, struct mh_error *err) {
-  mh_status status = find_index(query, spec->index, err);
+  mh_status status = mh_query_find_index(query, spec->index, err);
   if (status) return status;
   const struct mh_query_fields fields = {.table = query->table_name,
                                          .index = query->index_name,
@@ -110,14 +94,21 @@ static mh_status prepare(mh_query *query, const struct mh_query_spec *spec, stru
   return status;
 }
 
+mh_query *mh_query_new(mh_txn *txn, struct mh_slice table) {
+  mh_query *query = calloc(1, sizeof *query);
+  if (!query) return NULL;
+  query->txn = txn;
+  query->table = mh_txn_table(txn, table);
+  copy_name(query->table_name, table);
+  return query;
+}
+
 mh_status mh_query_open(mh_txn *txn, struct mh_slice table, const struct mh_query_spec *spec, mh_query **query,
                         struct mh_error *err) {
-  mh_query *made = calloc(1, sizeof *made);
+  mh_query *made = mh_query_new(txn, table);
   if (!made) return mh_fail_nomem(err);
-  made->txn = txn;
-  made->table = mh_txn_table(txn, table);
   made->descending = spec->descending;
-  copy_name(made->table_name, table);
+  made->filtered = spec->filtered;
   mh_status status = prepare(made, spec, err);
   if (status)
     mh_query_close(made);
@@ -143,7 +134,7 @@ static mh_status open_cursor(mh_query *query, struct mh_error *err) {
   return mh_cursor_open(query->txn, query->table->documents, query->descending, &query->cursor, err);
 }
 
-static mh_status begin(mh_query *query, struct mh_error *err) {
+mh_status mh_query_begin(mh_query *query, struct mh_error *err) {
   query->ended = query->ended || !query->table || mh_query_range_is_empty(&query->range);
   mh_status status = MH_OK;
   if (!query->ended && query->by_id) {
@@ -183,12 +174,17 @@ static mh_status keep_place(mh_query *query, struct mh_slice place, struct mh_er
   return mh_buffer_append(&query->place, place.data, place.size) ? MH_OK : mh_fail_nomem(err);
 }
 
+mh_status mh_query_next_entry(mh_query *query, struct mh_slice *entry, struct mh_slice *value, bool *found,
+                              struct mh_error *err) {
+  mh_status status = mh_cursor_next(query->cursor, entry, value, found, err);
+  if (!status && *found) *found = mh_query_range_holds(&query->range, *entry);
+  return status;
+}
+
 static mh_status next_entry(mh_query *query, struct mh_document *document, bool *found, struct mh_error *err) {
   struct mh_slice entry, value;
-  mh_status status = mh_cursor_next(query->cursor, &entry, &value, found, err);
+  mh_status status = mh_query_next_entry(query, &entry, &value, found, err);
   if (status || !*found) return status;
-  *found = mh_query_range_holds(&query->range, entry);
-  if (!*found) return MH_OK;
   status = keep_place(query, entry, err);
   if (status) return status;
   return query->index ? read_indexed(query, mh_buffer_slice(&query->place), document, err)
@@ -202,8 +198,8 @@ static mh_status next_by_id(mh_query *query, struct mh_document *document, bool 
 }
 
 /* Of documents of one creation time, whether the range takes this one. */
-static mh_status check_id(const mh_query *query, const struct mh_document *document, bool *holds,
-                          struct mh_error *err) {
+mh_status mh_query_check_id(const mh_query *query, const struct mh_document *document, bool *holds,
+                            struct mh_error *err) {
   struct mh_slice id = {0};
   mh_status status = mh_document_id(document, &id, err);
   *holds = !status && mh_slice_compare(id, mh_buffer_slice(&query->range.id_lower)) >= 0 &&
@@ -213,13 +209,13 @@ static mh_status check_id(const mh_query *query, const struct mh_document *docum
 
 mh_status mh_query_next(mh_query *query, struct mh_document *document, bool *found, struct mh_error *err) {
   *found = false;
-  mh_status status = query->begun ? MH_OK : begin(query, err);
+  mh_status status = query->begun ? MH_OK : mh_query_begin(query, err);
   bool holds = false;
   while (!status && !query->ended && !holds) {
     status = query->by_id ? next_by_id(query, document, found, err) : next_entry(query, document, found, err);
     query->ended = !status && !*found;
     holds = *found;
-    if (!status && *found && query->range.has_ids) status = check_id(query, document, &holds, err);
+    if (!status && *found && query->range.has_ids) status = mh_query_check_id(query, document, &holds, err);
   }
   *found = holds;
   return status;

@@ -50,20 +50,23 @@ mh_status mh_query_resume(mh_query *query, struct mh_slice text, struct mh_error
 
 /* -- For a run that walks an index over many transactions -- */
 
+enum { MH_QUERY_PLACE_BYTES_MAX = 512 }; /* a longer place is cut to this when it is kept: see mh_query_reopen() */
+
 /* Appends what it walks, as bytes to be stored: index, bounds and direction. MH_INVALID: it is filtered. */
 mh_status mh_query_describe(const mh_query *query, struct mh_buffer *description, struct mh_error *err);
-/* Opens what was described, without recording that the table was read. `behind`: go on there (a mh_query_place(), or its
- * first bytes: then before what begins so); no bytes: from the beginning. MH_REFUSED: the index was dropped or made again
- * since. */
+/* Opens what was described, without recording that the table was read. `behind`: a mh_query_place() to go on behind; no
+ * bytes: from the beginning. One of MH_QUERY_PLACE_BYTES_MAX may have been cut: then what begins so is given again.
+ * MH_REFUSED: the index was dropped or made again since. MH_DAMAGED: it is no description. */
 mh_status mh_query_reopen(mh_txn *txn, struct mh_slice table, struct mh_slice description, struct mh_slice behind,
                           mh_query **query, struct mh_error *err);
 /* The place of the last document given; borrowed until the next one. */
 struct mh_slice mh_query_place(const mh_query *query);
-/* Whether the document, as it is, has its place within the bounds (wherever the query stands). */
+/* Whether the document, as it is, has its place within the bounds. Before the first mh_query_next(), and not behind a
+ * place. */
 mh_status mh_query_holds(mh_query *query, const struct mh_document *document, bool *holds, struct mh_error *err);
-/* Documents in the range, without reading them. */
-mh_status mh_query_count(mh_query *query, uint64_t *documents, struct mh_error *err);
-/* "by_email", and whether it goes down: of a description, for messages. */
-const char *mh_query_description_index(struct mh_slice description, bool *descending);
+/* How many entries are within the bounds; the query is at its end then. */
+mh_status mh_query_count(mh_query *query, uint64_t *entries, struct mh_error *err);
+/* The name of the index that a description is of; borrowed from it. */
+const char *mh_query_description_index(struct mh_slice description);
 
 #endif
