@@ -81,6 +81,9 @@ mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct m
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
 
+/* Its inverse: sets the cursor of a record whose range is known. MH_USAGE: it is none, or one of another kind of walk. */
+mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
+
 /* What a document's evaluation left beside its changes. */
 enum mh_evaluation_note {
   MH_NOTE_UNWRITTEN = 1,   /* it changed doc, but wrote and returned nothing */
