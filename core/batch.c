@@ -247,13 +247,14 @@ static mh_status next_key(struct evaluation *evaluation, struct mh_document *doc
     }
     mh_status status = mh_cursor_next(evaluation->cursor, &key, &value, &any, err);
     if (status) return status;
-    if (!any) {
-      evaluation->batch->range.to_end = true;
-      return MH_OK;
-    }
-    if (key.size != MH_KEY_BYTES)
+    if (any && key.size != MH_KEY_BYTES)
       return mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
                      evaluation->table->name, key.size);
+    if (!any || (task->has_to && memcmp(key.data, task->to.bytes, MH_KEY_BYTES) > 0)) {
+      evaluation->batch->range.to_end = !task->has_to;
+      if (task->has_to) evaluation->batch->range.to = task->to;
+      return MH_OK;
+    }
     evaluation->document.bson = value;
     memcpy(evaluation->document.key.bytes, key.data, MH_KEY_BYTES);
     if (!task->from_start && memcmp(key.data, task->from.bytes, MH_KEY_BYTES) == 0) continue;
@@ -439,10 +440,10 @@ static void move_cursor(const struct mh_batch *batch, const struct mh_range *ran
                         struct mh_run_record *record) {
   if (batch->source != MH_BATCH_WALK) return;
   record->at_end = range->to_end;
-  if (!documents) return;
-  record->has_cursor = true;
+  if (range->kind == MH_RANGE_KEYS && memcmp(range->to.bytes, range->from.bytes, MH_KEY_BYTES) == 0) return;
+  record->has_cursor = true; /* also where all it passed were its own inserts */
   record->cursor = range->to;
-  if (range->kind != MH_RANGE_INDEX) return;
+  if (range->kind != MH_RANGE_INDEX || !documents) return;
   struct mh_slice place = batch->changes->marks[documents - 1].place;
   record->place_size = (uint32_t)place.size;
   memcpy(record->place, place.data, place.size);
@@ -491,7 +492,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   *result = (struct mh_batch_result){0};
   mh_status status = mh_commit_admit(commit, lineage, changes, &range, &documents, err);
   if (status) return status;
-  bool whole = documents == changes->mark_count && range.to_end == batch->range.to_end;
+  bool whole = documents == changes->mark_count && range.to_end == batch->range.to_end &&
+               memcmp(range.to.bytes, batch->range.to.bytes, MH_KEY_BYTES) == 0;
   result->disturbed = !whole;
   result->failed = whole && batch->failed;
   if (!whole && !documents) return MH_OK;

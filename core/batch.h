@@ -33,6 +33,8 @@ struct mh_batch_task {
   enum mh_batch_source source;
   bool from_start;        /* begin with the first document, else behind `from` */
   struct mh_key from;
+  bool has_to;            /* walk no further than up to and with `to`: the end of a piece (crew.h) */
+  struct mh_key to;
   struct mh_slice range, place; /* of a walk along an index: its description; go on behind this place. Else no bytes */
   bool own_inserts;       /* the run has inserted into its own table: skip those */
   bool strict;            /* see struct mh_evaluation_mode */
