@@ -73,7 +73,9 @@ static void expect_names(mh_script *script, const char *expected) {
   mh_script_close(script);
 }
 
-/* Hands out all of a table; `notes` gets a word for each document. */
+enum { NOTED_MAX = 4 };
+
+/* Hands out all of a table; `notes` gets a word for each of the first documents. */
 struct evaluation {
   mh_scan *scan;
   mh_txn *txn;
@@ -94,6 +96,7 @@ static mh_status done(void *self, unsigned notes, struct mh_error *err) {
   static const char *const words[] = {"unwritten", "empty", "passed", "unverified"};
   struct evaluation *evaluation = self;
   (void)err;
+  if (evaluation->given > NOTED_MAX) return MH_OK;
   char *at = evaluation->notes + strlen(evaluation->notes);
   if (at != evaluation->notes) *at++ = ' ';
   if (!notes) *at++ = '-';
@@ -623,8 +626,8 @@ static void going_on(void **state) {
       {"return { f = print }", MH_INVALID, "what migrateOne returned"},
       {"return 5", MH_SCRIPT, "returned a number"},
       {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", MH_LIMIT, "--max-memory"},
-      {"local function f() return f() + 1 end f()", MH_SCRIPT, "stack overflow"},
-      {"print(('x'):rep(3 << 20))", MH_LIMIT, "printed more than memory holds"},
+      {"local function f() return (('x'):gsub('x', f)) end f()", MH_SCRIPT, "C stack overflow"},
+      {"print(('x'):rep(1 << 19)) print(('x'):rep(1 << 19)) print(('x'):rep(1 << 19)) print(('x'):rep(1 << 19))", MH_LIMIT, "printed more than memory holds"},
       {"while true do end", MH_LIMIT, "ran longer than 0.2 s"},
       {"pcall(function() while true do end end)", MH_LIMIT, "ran longer than 0.2 s"},
       {"coroutine.wrap(function() while true do end end)()", MH_LIMIT, "ran longer than 0.2 s"},
