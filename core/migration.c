@@ -14,6 +14,12 @@ enum { STATES = sizeof STATE_NAMES / sizeof *STATE_NAMES };
 
 const char *mh_run_state_name(enum mh_run_state state) { return STATE_NAMES[state]; }
 
+enum mh_run_state mh_run_state_of(const char *name) {
+  for (size_t i = 0; i < STATES; i++)
+    if (strcmp(STATE_NAMES[i], name) == 0) return (enum mh_run_state)i;
+  return MH_RUN_UNKNOWN;
+}
+
 /* ---- the stored form: one BSON field for each member ---- */
 
 static const struct mh_member MEMBERS[] = {
@@ -122,4 +128,9 @@ void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cau
   snprintf(record->error_place, sizeof record->error_place, "%s", cause->place);
   snprintf(record->error_id, sizeof record->error_id, "%s", document_id);
   snprintf(record->traceback, sizeof record->traceback, "%s", traceback);
+}
+
+double mh_run_eta_s(const struct mh_run_record *record) {
+  if (record->state != MH_RUN_IN_PROGRESS || !(record->rate > 0) || record->processed >= record->total) return -1;
+  return (double)(record->total - record->processed) / record->rate;
 }

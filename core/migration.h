@@ -28,6 +28,8 @@ enum mh_run_state { /* as stored: never renumber */
 };
 /* "inProgress", "success", ... as `status` prints them. */
 const char *mh_run_state_name(enum mh_run_state state);
+/* The inverse; MH_RUN_UNKNOWN for any other text. */
+enum mh_run_state mh_run_state_of(const char *name);
 /* Whether a process works on it, or waits to (with a record from mh_run_records: a live one). */
 static inline bool mh_run_is_live(enum mh_run_state state) {
   return state == MH_RUN_IN_PROGRESS || state == MH_RUN_PAUSED;
@@ -91,6 +93,8 @@ mh_status mh_run_history(mh_store *store, const char *name, size_t room, struct 
                          struct mh_error *err);
 /* Drops the record of a run that is not live, with its watch and what it skipped. MH_REFUSED: it is live. */
 mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct mh_error *err);
+/* Seconds to the end of a run at the rate of the process that works on it; below 0: not known, or it does not go on. */
+double mh_run_eta_s(const struct mh_run_record *record);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
 /* The inverse: sets the cursor, or the place in the range of a record that has one. MH_USAGE: it is no cursor, or one of the

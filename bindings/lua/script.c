@@ -18,8 +18,18 @@ mh_lua_hash mh_lua_hash_bytes(mh_lua_hash hash, const void *bytes, size_t size) 
   return hash;
 }
 
-void mh_lua_script_hash(const mh_lua *lua, char text[33]) {
-  snprintf(text, 33, "%016llx%016llx", (unsigned long long)(lua->hash >> 64), (unsigned long long)lua->hash);
+static void write_hash(mh_lua_hash hash, char text[33]) {
+  snprintf(text, 33, "%016llx%016llx", (unsigned long long)(hash >> 64), (unsigned long long)hash);
+}
+
+void mh_lua_script_hash(const mh_lua *lua, char text[33]) { write_hash(lua->hash, text); }
+
+mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err) {
+  struct mh_buffer bytes = {0};
+  mh_status status = mh_lua_read_file(path, path, &bytes, err);
+  if (!status) write_hash(mh_lua_hash_bytes(hash_offset, bytes.data, bytes.size), text);
+  mh_buffer_free(&bytes);
+  return status;
 }
 
 const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
