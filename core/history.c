@@ -142,7 +142,7 @@ mh_status mh_history_list(mh_kv_txn *txn, const char *name, size_t room, struct 
   mh_status status = mh_kv_cursor_open(txn, MH_SPACE_HISTORY, &cursor, err);
   if (!status) status = mh_kv_move(cursor, MH_KV_LAST, mh_slice(NULL, 0), &key, &value, &found, err);
   while (!status && found && (!room || lines.count < room)) { /* from the newest on */
-    uint64_t number;
+    uint64_t number = 0;
     status = number_of(key, &number, err);
     if (!status) status = parse(number, value, &line, err);
     if (!status && (!name || strcmp(name, line.name) == 0)) status = append(&lines, &line, err);

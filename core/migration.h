@@ -97,8 +97,8 @@ mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct m
 double mh_run_eta_s(const struct mh_run_record *record);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
-/* The inverse: sets the cursor, or the place in the range of a record that has one. MH_USAGE: it is no cursor, or one of the
- * other kind. */
+/* The inverse: sets the cursor of a record whose range is known, or the place in that range. MH_USAGE: it is no cursor, or one
+ * of the other kind. */
 mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
 
 /* What a document's evaluation left beside its changes. */
@@ -140,7 +140,8 @@ struct mh_evaluator {
   mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err);
   /* The traceback of the error evaluate() just returned; "" for none. Valid until the next call. */
   const char *(*traceback)(void *self);
-  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time. NULL: it has none. */
+  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time; *query NULL where it has
+   * none. The function may be NULL: it never has. */
   mh_status (*range)(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err);
 };
 

@@ -22,18 +22,24 @@ static mh_status unknown(const char *const *known, size_t count, const char *nam
                  name);
 }
 
-/* Those of a script that are known; one at least has to be. */
+/* Those of a script that are known; of one migration it has to be. */
 static mh_status select_script(const char *const *known, size_t count, const char *operand, const char *scripts_root,
                                bool *selected, struct mh_error *err) {
   mh_script *script = NULL;
   mh_status status = mh_script_open(operand, &(struct mh_script_options){.scripts_root = scripts_root}, &script, err);
   if (status) return status;
-  const char *name = mh_script_migration(script)->name;
-  int at = find(known, count, name);
-  if (at == NONE)
-    status = unknown(known, count, name, err);
-  else
+  size_t members = mh_script_count(script), found = 0;
+  for (size_t i = 0; i < members; i++) {
+    mh_script_select(script, i);
+    int at = find(known, count, mh_script_migration(script)->name);
+    if (at == NONE) continue;
     selected[at] = true;
+    found++;
+  }
+  if (!found && mh_script_is_series(script))
+    status = mh_fail(err, MH_INVALID, "none of the migrations of %s has run on this store", operand);
+  else if (!found)
+    status = unknown(known, count, mh_script_migration(script)->name, err);
   mh_script_close(script);
   return status;
 }

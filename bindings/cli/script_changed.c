@@ -42,7 +42,7 @@ static enum answer load(const struct mh_run_record *record, const char *scripts_
   struct mh_error ignored;
   mh_script *script = NULL;
   const struct mh_script_options options = {.scripts_root = scripts_root, .doc_timeout_ms = 2 * SCRIPT_MS};
-  if (mh_script_open(record->script, &options, &script, &ignored)) return UNKNOWN;
+  if (mh_script_open(record->script, &options, &script, &ignored) || !mh_script_count(script)) return UNKNOWN;
   return strcmp(mh_script_migration(script)->script_hash, record->script_hash) == 0 ? SAME : CHANGED;
 }
 

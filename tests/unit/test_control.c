@@ -442,7 +442,7 @@ static uint64_t make_watch(struct fixture *f) {
   OK(mh_commit_add_table(commit, "users", MH_TABLE_NUMBER_FIRST, first, first + 1, false, 0, &f->err));
   OK(mh_commit_finish(commit, NULL, NULL, &f->err));
   OK(mh_commit_begin(f->store, 0, &commit, &f->err));
-  OK(mh_commit_add_watch(commit, MH_TABLE_NUMBER_FIRST, first + 2, &watch, &f->err));
+  OK(mh_commit_add_watch(commit, MH_TABLE_NUMBER_FIRST, (struct mh_log){.space = first + 2}, &watch, &f->err));
   OK(mh_commit_finish(commit, NULL, NULL, &f->err));
   return watch;
 }
