@@ -129,8 +129,3 @@ void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cau
   snprintf(record->error_id, sizeof record->error_id, "%s", document_id);
   snprintf(record->traceback, sizeof record->traceback, "%s", traceback);
 }
-
-double mh_run_eta_s(const struct mh_run_record *record) {
-  if (record->state != MH_RUN_IN_PROGRESS || !(record->rate > 0) || record->processed >= record->total) return -1;
-  return (double)(record->total - record->processed) / record->rate;
-}

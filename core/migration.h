@@ -93,8 +93,6 @@ mh_status mh_run_history(mh_store *store, const char *name, size_t room, struct 
                          struct mh_error *err);
 /* Drops the record of a run that is not live, with its watch and what it skipped. MH_REFUSED: it is live. */
 mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct mh_error *err);
-/* Seconds to the end of a run at the rate of the process that works on it; below 0: not known, or it does not go on. */
-double mh_run_eta_s(const struct mh_run_record *record);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
 /* The inverse: sets the cursor of a record whose range is known, or the place in that range. MH_USAGE: it is no cursor, or one

@@ -2,6 +2,7 @@
 #include "figures.h"
 #include "render.h"
 #include "../../core/json.h"
+#include "../../core/run_rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,15 @@ static uint64_t total_of(const struct mh_run_record *record) {
   return record->processed > record->total ? record->processed : record->total;
 }
 
+double mh_record_eta_s(const struct mh_run_record *record) {
+  return record->state == MH_RUN_IN_PROGRESS ? mh_run_eta_s(record) : -1;
+}
+
+static bool add_eta(cJSON *object, const struct mh_run_record *record) {
+  double seconds = mh_record_eta_s(record);
+  return (seconds < 0 ? cJSON_AddNullToObject(object, "eta") : cJSON_AddNumberToObject(object, "eta", seconds)) != NULL;
+}
+
 static bool fill(cJSON *object, const struct mh_run_record *record) {
   return mh_json_add_text(object, "name", record->name) &&
          mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
@@ -51,7 +61,7 @@ static bool fill(cJSON *object, const struct mh_run_record *record) {
          add_text_or_null(object, "script", record->script) &&
          add_text_or_null(object, "scriptHash", record->script_hash) &&
          cJSON_AddNumberToObject(object, "rate", record->rate) &&
-         add_number_or_null(object, "eta", mh_run_eta_s(record));
+         add_eta(object, record);
 }
 
 cJSON *mh_record_json(const struct mh_run_record *record) {

@@ -13,6 +13,9 @@ cJSON *mh_record_json(const struct mh_run_record *record);
 /* An array of them, on a line. */
 mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err);
 
+/* Seconds to the end; below 0: not known, or it does not go on just now. */
+double mh_record_eta_s(const struct mh_run_record *record);
+
 /* Whether it began and did not end: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);
 
