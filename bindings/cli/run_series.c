@@ -151,7 +151,7 @@ static mh_status look_at(const struct mh_series *series, struct mh_series_member
   if (own[MH_FLAG_FROZEN].given && mh_run_show_changed(migration, record))
     return refuse_changed(migration, record, err);
   member->complete = record->state == MH_RUN_SUCCESS && strcmp(record->table, migration->table) == 0 &&
-                     !own[MH_FLAG_RESET].given && !own[MH_FLAG_CURSOR].given;
+                     !own[MH_FLAG_RESET].given && !own[MH_FLAG_CURSOR].given && !own[MH_FLAG_CODE].given;
   return MH_OK;
 }
 
@@ -205,7 +205,9 @@ static void print_rest(const struct mh_series *series, size_t at) {
   if (left > shown) fprintf(stderr, " and %zu more", left - shown);
   fputs("; to go on: ", stderr);
   mh_print_plain(stderr, (const char *)series->command.data);
-  fputc('\n', stderr);
+  const struct mh_run_record *record = &series->members[at].record;
+  bool skipped = record->at_end && record->skipped && !series->own[MH_FLAG_RETRY_FAILED].given;
+  fputs(skipped ? " --retry-failed\n" : "\n", stderr);
 }
 
 /* What a series has done so far. */
@@ -327,6 +329,8 @@ static int run_member(struct mh_series *series, mh_store *store, struct mh_serie
     migration = *mh_script_migration(member->script); /* with its helpers */
     migration.command = (const char *)command.data;
     options.retry_failed &= member->record.skipped > 0; /* of a series some have none */
+    if (series->own[MH_FLAG_CODE].given && member->record.state == MH_RUN_SUCCESS && !options.cursor)
+      options.reset = true; /* what tries things out runs as often as it is typed */
     options.who = mh_who(who);
     options.arguments = (const char *)arguments.data + (arguments.size > 1); /* without the space at its start */
     result = run_taken(series, store, member, &migration, &options, tally, outcome);
