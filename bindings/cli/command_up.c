@@ -26,8 +26,9 @@ static mh_status list_files(const char *directory, struct dirent ***files, int *
   *count = 0;
   *files = NULL;
   if (problem != ENOENT) return mh_fail_errno(err, problem, "cannot read the directory %s", path);
-  return mh_fail(err, MH_INVALID, "there is no directory %s; name the one that holds the migrations: mighost up DIR",
-                 path);
+  size_t size = strlen(path) - (path[strlen(path) - 1] == '/');
+  return mh_fail(err, MH_INVALID, "there is no directory %.*s; name the one that holds the migrations: mighost up DIR",
+                 (int)size, path);
 }
 
 /* Adds the file's migrations, or tells why there are none. */
