@@ -117,7 +117,7 @@ static mh_status check_twice(struct mh_checking *checking, struct mh_error *err)
     spaces[count++] = catalogue->tables[i].documents;
     spaces[count++] = catalogue->tables[i].ids;
   }
-  for (size_t i = 0; i < catalogue->watch_count; i++) spaces[count++] = catalogue->watches[i].log;
+  for (size_t i = 0; i < catalogue->watch_count; i++) spaces[count++] = catalogue->watches[i].log.space;
   for (size_t i = 0; i < catalogue->index_count; i++) {
     spaces[count++] = catalogue->indexes[i].space;
     if (catalogue->indexes[i].log != MH_SPACE_NONE) spaces[count++] = catalogue->indexes[i].log;
@@ -179,7 +179,7 @@ static mh_status check_log(struct mh_checking *checking, const struct mh_watch *
   uint64_t newest = 0;
   char place[MH_NAME_MAX + sizeof ": change log of " + sizeof ((struct watched *)0)->name];
   snprintf(place, sizeof place, "%s: change log of %s", table, run);
-  mh_status status = mh_log_counts_read(checking->kv, watch->log, &stored, &fault);
+  mh_status status = mh_log_counts_read(checking->kv, watch->log.space, &stored, &fault);
   if (!status) status = mh_log_recount(checking->kv, watch->log, &counts, &newest, &fault);
   if (status == MH_DAMAGED) return add(part, MH_FINDING_LOG, err, place, "%s", fault.message);
   if (status) {

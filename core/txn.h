@@ -68,6 +68,11 @@ struct mh_written {
 struct mh_mark {
   struct mh_key key;
   uint32_t sequence_end, dependencies_end, output_end;
+  /* what it is to a run (batch.h) */
+  struct mh_slice place; /* in the index that is walked, cut to MH_QUERY_PLACE_BYTES_MAX; in the arena */
+  bool counts, again;    /* it was visited; it was visited again, after another writer had rewritten it */
+  bool changed;          /* it wrote anything */
+  int8_t skipped;        /* +1: it was skipped; -1: it had been, and is no longer */
 };
 
 struct mh_depends {
@@ -193,6 +198,8 @@ void mh_cursor_close(mh_cursor *cursor); /* NULL is allowed */
 mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice bound, struct mh_error *err);
 mh_status mh_cursor_next(mh_cursor *cursor, struct mh_slice *key, struct mh_slice *value, bool *found,
                          struct mh_error *err);
+/* Whether the transaction, or the changeset in flight, inserted the key. */
+bool mh_txn_inserted(const mh_txn *txn, mh_space space, struct mh_slice key);
 /* Whether the entry just read was inserted by the transaction, or by the changeset in flight. */
 bool mh_cursor_at_insert(const mh_cursor *cursor);
 

@@ -609,7 +609,7 @@ static mh_space watch_plain(struct fixture *f, const char *run) {
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   OK(mh_commit_begin(f->store, 0, &commit, &f->err));
   const struct mh_table *plain = mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("plain"));
-  OK(mh_commit_add_watch(commit, plain->number, log, &record.watch, &f->err));
+  OK(mh_commit_add_watch(commit, plain->number, (struct mh_log){.space = log}, &record.watch, &f->err));
   if (run) {
     snprintf(record.name, sizeof record.name, "%s", run);
     snprintf(record.table, sizeof record.table, "plain");
@@ -642,7 +642,10 @@ static void change_logs_are_looked_at(void **state) {
   mh_put_u64(counts, 3);
   put(&p, log, mh_slice("\0", 1), mh_slice(counts, sizeof counts));
   entry[0] = 1;
+  uint8_t on_list[1 + MH_KEY_BYTES] = {1};
+  memcpy(on_list + 1, key.bytes, MH_KEY_BYTES);
   put(&p, log, mh_key_slice(&key), mh_slice(entry, sizeof entry));
+  put(&p, log, mh_slice(on_list, sizeof on_list), mh_slice(NULL, 0));
   plant_end(&p);
   assert_found(f, &(struct plant){"commit of the future", NULL,
                                   {{MH_FINDING_LOG, "plain: change log of scripts/add", "it names commit 7205"}}});
@@ -667,7 +670,7 @@ static void change_log_of_a_table_that_is_gone(void **state) {
   mh_space log;
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   struct planting p = plant_begin(f);
-  uint8_t key[8], value[8];
+  uint8_t key[8], value[9] = {0};
   mh_put_u64(key, 9);
   mh_put_u32(value, 12345);
   mh_put_u32(value + 4, log);
