@@ -300,8 +300,7 @@ static mh_status one_batch(struct preview *preview, struct mh_error *err) {
   if (!status) status = first_pass(preview, err);
   if (!status) status = second_pass(preview, err);
   for (size_t i = 0; !status && i < preview->count; i++) status = tell_one(preview, i, err);
-  mh_preview_walk_pause(&preview->walk);
-  return status;
+  return status ? status : mh_preview_walk_pause(&preview->walk, err);
 }
 
 static bool ended(const struct preview *preview) {
@@ -328,6 +327,7 @@ mh_status mh_preview(mh_store *store, const struct mh_migration *migration, cons
       .walk = {.migration = migration, .id = options->id, .from_cursor = options->from_cursor},
       .batch = calloc(MH_PREVIEW_BATCH_DOCUMENTS, sizeof *preview.batch)};
   mh_status status = preview.batch ? all_batches(&preview, store, err) : mh_fail_nomem(err);
+  mh_preview_walk_end(&preview.walk);
   mh_txn_end(preview.txn);
   free(preview.changes);
   free(preview.batch);

@@ -1,5 +1,6 @@
 /* Previews with a function written in C: what is told of each document, and that nothing of it comes to be. */
 #include "../../core/preview.h"
+#include "../../core/scheduler.h"
 #include "deploying.h"
 #include "schema_fixture.h"
 
@@ -20,6 +21,7 @@ enum function {
   BREAK_AND_CATCH,
   WRITE_MEANWHILE, /* another transaction is committed while the first document is evaluated */
   REPLACE_TABLE, /* likewise */
+  MOVE_AHEAD,   /* itself and a neighbour, in the index that is walked */
   STOP          /* in the 5th document */
 };
 
@@ -29,6 +31,7 @@ struct preview {
   struct mh_evaluation_mode mode;
   mh_txn *txn;
   uint64_t evaluated, begun;
+  bool ranged, descending; /* it walks the index by_i, from 10 on */
   _Atomic bool stop;
   /* what was told */
   uint64_t documents, changed, failed, breaching, again_changing, again_failing, noted, progressed, total;
@@ -153,6 +156,10 @@ static mh_status evaluate_one(struct preview *p, const struct mh_table *table, c
     case REPLACE_TABLE:
       if (p->evaluated == 1) OK(import(f, MH_IMPORT_REPLACE, "users", "{\"i\":1}\n"));
       return MH_OK;
+    case MOVE_AHEAD:
+      status = set(p, table, document, "i", p->descending ? i - 5 : i + 5, err);
+      counter = first_of(p, "users", true);
+      return status ? status : set(p, table, &counter, "seen", number(counter.bson, "seen") + 1, err);
     case STOP:
       if (p->evaluated == 5) atomic_store(&p->stop, true);
       return set(p, table, document, "n", n + 1, err);
@@ -186,6 +193,17 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
 static const char *traceback(void *self) {
   (void)self;
   return "a traceback";
+}
+
+static mh_status range(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err) {
+  const struct preview *p = self;
+  const int64_t ten = 10;
+  const struct mh_field value = {.type = MH_INT64, .raw = mh_slice(&ten, sizeof ten)};
+  const struct mh_condition condition = {.compare = MH_GTE, .path = mh_slice_text("i"), .value = &value};
+  const struct mh_query_spec spec = {.index = mh_slice_text("by_i"), .conditions = &condition, .condition_count = 1,
+                                     .descending = p->descending};
+  assert_true(now > 1e12);
+  return mh_query_open(txn, mh_slice_text("users"), &spec, query, err);
 }
 
 /* ---- what is told ---- */
@@ -245,7 +263,8 @@ static void progress(void *self, uint64_t documents, uint64_t total) {
 static mh_status preview_of(struct fixture *f, struct preview *p, struct mh_preview_options options) {
   const struct mh_migration migration = {
       .name = "m", .table = "users", .script = "m.lua", .script_hash = "0", .command = "mighost m.lua",
-      .evaluator = {.self = p, .begin = begin, .evaluate = evaluate, .traceback = traceback}};
+      .evaluator = {.self = p, .begin = begin, .evaluate = evaluate, .traceback = traceback,
+                    .range = p->ranged ? range : NULL}};
   p->f = f;
   options.self = p;
   options.on_document = on_document;
@@ -405,6 +424,76 @@ static void what_is_not_there(void **state) {
   assert_string_equal(f->err.place, "users/u5");
 }
 
+/* Each document once, in the order of the index, although the function moves it to where it would be met again. */
+static void a_range(void **state) {
+  struct fixture *f = *state;
+  fill_users(f, 1500);
+  fixture_deploy(f->store, FIXTURE_SCHEMA(FIXTURE_TABLE("users", "[" FIXTURE_INDEX("by_i", "\"i\"") "]", FIXTURE_ANY)));
+  struct preview up = {.function = MOVE_AHEAD, .ranged = true};
+  OK(preview_of(f, &up, (struct mh_preview_options){0}));
+  assert_int_equal(up.documents, 1490);
+  assert_int_equal(up.changed, 1490);
+  assert_int_equal(up.total, 1490);
+  assert_int_equal(strncmp(up.texts, "users: i=10; -> i=15;\nusers: i=1499; -> i=1499;seen=1;\nusers: i=11;", 67), 0);
+  struct preview down = {.function = MOVE_AHEAD, .ranged = true, .descending = true};
+  OK(preview_of(f, &down, (struct mh_preview_options){0}));
+  assert_int_equal(down.documents, 1490);
+  assert_int_equal(strncmp(down.texts, "users: i=1499; -> i=1494;seen=1;\nusers: i=1498;", 47), 0);
+  struct preview limited = {.function = SET, .ranged = true};
+  OK(preview_of(f, &limited, (struct mh_preview_options){.limit = 1100}));
+  assert_int_equal(limited.documents, 1100);
+  struct preview deleted = {.function = DELETE_ITSELF, .ranged = true};
+  OK(preview_of(f, &deleted, (struct mh_preview_options){0}));
+  assert_int_equal(deleted.documents, 1490);
+  struct preview next = {.function = DELETE_NEXT, .ranged = true};
+  OK(preview_of(f, &next, (struct mh_preview_options){0}));
+  assert_int_equal(next.documents, 745);
+  struct preview one = {.function = SET, .ranged = true}; /* which need not be in the range */
+  OK(preview_of(f, &one, (struct mh_preview_options){.id = "u3"}));
+  assert_int_equal(one.documents, 1);
+}
+
+/* Keys so long that a place in the index is cut. */
+static void a_range_of_long_keys(void **state) {
+  struct fixture *f = *state;
+  struct mh_buffer text = {0};
+  for (int i = 0; i < 1100; i++) assert_true(mh_buffer_format(&text, "{\"i\":\"%0600d\"}\n", i / 7));
+  OK(import_with(f, (struct mh_import_options){.table = "users", .mode = MH_IMPORT_NEW}, text.data, text.size));
+  mh_buffer_free(&text);
+  fixture_deploy(f->store, FIXTURE_SCHEMA(FIXTURE_TABLE("users", "[" FIXTURE_INDEX("by_i", "\"i\"") "]", FIXTURE_ANY)));
+  for (int descending = 0; descending < 2; descending++) {
+    struct preview p = {.function = SET, .ranged = true, .descending = descending};
+    OK(preview_of(f, &p, (struct mh_preview_options){0}));
+    assert_int_equal(p.documents, 1100);
+  }
+}
+
+static struct mh_run_record stopped_run(struct fixture *f, struct preview *p, uint64_t documents) {
+  const struct mh_migration migration = {
+      .name = "m", .table = "users", .script = "m.lua", .script_hash = "0", .command = "mighost m.lua",
+      .evaluator = {.self = p, .begin = begin, .evaluate = evaluate, .traceback = traceback}};
+  const struct mh_run_options options = {.one_batch = true, .batch_size = (uint32_t)documents};
+  struct mh_run_record record;
+  enum mh_run_outcome outcome;
+  p->f = f;
+  OK(mh_run(f->store, &migration, &options, &record, &outcome, &f->err));
+  return record;
+}
+
+static void beside_a_run_that_is_half_done(void **state) {
+  struct fixture *f = *state;
+  fill_users(f, 1300);
+  struct preview p = {.function = SET};
+  assert_int_equal(stopped_run(f, &p, 200).processed, 200);
+  struct preview all = {.function = SET};
+  OK(preview_of(f, &all, (struct mh_preview_options){0}));
+  assert_int_equal(all.documents, 1300);
+  assert_int_equal(all.changed, 1100);
+  struct preview rest = {.function = SET};
+  OK(preview_of(f, &rest, (struct mh_preview_options){.from_cursor = true}));
+  assert_int_equal(rest.documents, 1100);
+}
+
 static void a_table_that_is_replaced_meanwhile(void **state) {
   struct fixture *f = *state;
   struct preview p = {.function = REPLACE_TABLE};
@@ -488,7 +577,8 @@ int main(void) {
       TEST(tells_what_changes), TEST(tells_of_documents_that_would_change_again),
       TEST(goes_on_behind_a_document_that_fails), TEST(net_changes_in_every_table),
       TEST(documents_see_those_before_them), TEST(nothing_comes_to_be), TEST(writers_go_on),
-      TEST(what_is_not_there), TEST(a_table_that_is_replaced_meanwhile), TEST(limits), TEST(stops_between_documents),
+      TEST(a_range), TEST(a_range_of_long_keys),
+      TEST(beside_a_run_that_is_half_done), TEST(what_is_not_there), TEST(a_table_that_is_replaced_meanwhile), TEST(limits), TEST(stops_between_documents),
       TEST(what_is_printed_the_first_time), TEST(schema_failures), TEST(verify_asks_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
