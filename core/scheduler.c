@@ -79,6 +79,11 @@ static mh_status find_table(const struct run *run, const mh_catalogue *catalogue
   return mh_error_at(err, "%s", run->migration->script);
 }
 
+static mh_status fail_running(const struct run *run, struct mh_error *err) {
+  return mh_fail(err, MH_REFUSED, "%s is running in another process; `mighost status` shows how far it is",
+                 run->migration->name);
+}
+
 /* Calls customRange, at the time `begins_ms`. Without one, and where it gives the whole table as it is walked anyway, the
  * range has no bytes. */
 static mh_status find_range(struct run *run, bool count, struct mh_error *err) {
@@ -198,8 +203,7 @@ static mh_status claim(struct run *run, mh_commit *commit, mh_space log, bool *d
   if (status) return status;
   if (!taken) {
     record->number = 0; /* not ours to release */
-    return mh_fail(err, MH_REFUSED, "%s is running in another process; `mighost status` shows how far it is",
-                   migration->name);
+    return fail_running(run, err);
   }
   bool from_cursor = run->options->cursor != NULL, over = !found || run->options->reset || from_cursor;
   if (!over) status = check_same(run, mh_commit_catalogue(commit), err);
@@ -219,26 +223,31 @@ static void release_lock(struct run *run) {
   if (run->record->number) mh_filelock_release(run->locks, run->record->number + 1);
 }
 
-/* A look without the lock: whether there is a run to go on with, so that no change log has to be made; and the range,
- * which is the script's to tell, where it is needed. */
+/* A look without the write lock: whether it runs elsewhere, which claim() will ask again; whether there is a run to go on
+ * with, so that no change log has to be made; and the range, which is the script's to tell, where it is needed. */
 static mh_status look(struct run *run, bool *resumes, struct mh_error *err) {
   mh_kv_txn *snapshot = NULL;
   mh_catalogue *catalogue = NULL;
   uint64_t number;
   const struct mh_table *table;
-  bool found = false;
+  bool found = false, running = false;
   mh_status status = mh_store_snapshot(run->store, &snapshot, &catalogue, &number, err);
   if (!status) status = mh_run_record_read(snapshot, run->migration->name, run->record, &found, err);
+  if (!status && found) status = mh_filelock_test(run->locks, run->record->number + 1, &running, err);
+  if (!status && running) status = fail_running(run, err);
   *resumes = found && !run->options->reset && !run->options->cursor;
   if (!status && !*resumes) status = find_table(run, catalogue, &table, err);
   mh_catalogue_drop(catalogue);
   mh_kv_end(snapshot);
   run->range_known = false;
-  if (status) return status;
+  if (status) {
+    run->record->number = 0; /* not ours to release */
+    return status;
+  }
   /* As it was called when the run began, so that only another function gives another range. */
   run->begins_ms = *resumes ? run->record->latest_start : mh_epoch_ms();
   bool changed = strcmp(run->record->script_hash, run->migration->script_hash) != 0;
-  return *resumes && (!changed || run->record->state == MH_RUN_SUCCESS) ? MH_OK : find_range(run, !*resumes, err);
+  return *resumes && !changed ? MH_OK : find_range(run, !*resumes, err);
 }
 
 static mh_status start(struct run *run, bool *done, struct mh_error *err) {

@@ -37,7 +37,11 @@ typedef struct mh_script mh_script;
 mh_status mh_script_open(const char *target, const struct mh_script_options *options, mh_script **script,
                          struct mh_error *err);
 /* A migration of `table` whose migrateOne has this body, or returns this expression (`mighost -e`). Its name is "-e:" and
- * a hash of table, code and `where`; errors name the place "-e:1". */
+ * a hash of table, code and `where`; its script is "", its command the one that was typed. Errors name the place "-e:1",
+ * or "--where:1".
+ *   MH_USAGE    no table can have that name
+ *   MH_INVALID  the code is empty, or not UTF-8
+ *   MH_SCRIPT   it does not compile */
 mh_status mh_script_open_code(const char *code, const char *table, const struct mh_script_options *options,
                               mh_script **script, struct mh_error *err);
 
@@ -46,10 +50,12 @@ size_t mh_script_count(const mh_script *script);
 bool mh_script_is_series(const mh_script *script); /* it is a runner, of however many */
 /* Takes the one at `place` of the series; at first it is 0. */
 void mh_script_select(mh_script *script, size_t place);
-/* The one taken. Lives as long as the script, its content until another is taken. Its command is "mighost <target>".
- * It may be evaluated on any thread, one at a time. */
+/* The one taken; NULL of a runner that names none. Lives as long as the script, its content until another is taken. Its
+ * command is "mighost <target>". It may be evaluated on any thread, one at a time. */
 const struct mh_migration *mh_script_migration(const mh_script *script);
-/* Where the one taken says `parallelize = true`: opens the script `count` times more, for as many threads more. */
+/* Where the one taken says `parallelize = true` (else nothing): the script is opened until there are `count` more of it, for
+ * as many threads more; the migration has them as its helpers. They stay, for others of the series that say so.
+ * MH_REFUSED: its files were changed meanwhile. */
 bool mh_script_is_parallel(const mh_script *script);
 mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
 void mh_script_close(mh_script *script); /* NULL is allowed */

@@ -19,7 +19,10 @@ enum {
   USER_VALUES = RANGE
 };
 
-enum { ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1 };
+enum {
+  ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1,
+  NOTICED_DOCUMENTS = 10001 /* where one that reads so many, for each document migrated, is worth a word */
+};
 
 enum state { BUILDING, WALKING, CLOSED };
 
@@ -28,6 +31,7 @@ struct query {
   uint64_t evaluation; /* that it belongs to */
   enum state state;
   bool indexed, ordered, descending, filtered;
+  uint32_t read;       /* documents, up to NOTICED_DOCUMENTS */
   size_t place;        /* of the core's in db->queries while WALKING */
   char table[MH_NAME_MAX + 1];
 };
@@ -44,7 +48,7 @@ int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table) 
 
 /* Whether the evaluation that it belongs to goes on. */
 static bool is_alive(const struct query *query) {
-  return query->db->evaluating && query->evaluation == query->db->evaluation;
+  return query->db->use != MH_LUA_IDLE && query->evaluation == query->db->evaluation;
 }
 
 static void check_alive(lua_State *L, const char *call, const struct query *query) {
@@ -102,6 +106,9 @@ static int query_with_index(lua_State *L) {
 static int query_filter(lua_State *L) {
   static const char call[] = "query:filter";
   struct query *query = check_self(L, call);
+  if (query->db->use == MH_LUA_RANGING)
+    return mh_lua_binding_fail(L, call, "the range of a run is walked by its index alone; put the condition into "
+                                        "migrateOne");
   if (!lua_isfunction(L, 2))
     return mh_lua_binding_fail(L, call, "expected a function of a document that returns true or false, got %s",
                                lua_isnone(L, 2) ? "nothing" : mh_lua_type_name(L, 2));
@@ -148,25 +155,79 @@ static void close_query(struct query *query) {
   query->state = CLOSED;
 }
 
+/* [-0,+0,-] Opens what the query at `index` says. */
+static mh_status open_query(lua_State *L, int index, mh_query **opened_query, struct mh_error *err) {
+  const struct query *query = lua_touserdata(L, index);
+  struct mh_query_spec spec = {.descending = query->descending, .filtered = query->filtered};
+  if (lua_getiuservalue(L, index, INDEX) == LUA_TSTRING)
+    spec.index.data = (const uint8_t *)lua_tolstring(L, -1, &spec.index.size);
+  lua_getiuservalue(L, index, RANGE);
+  spec.conditions = mh_lua_range_conditions(L, -1, &spec.condition_count);
+  mh_status status = mh_query_open(query->db->txn, mh_slice_text(query->table), &spec, opened_query, err);
+  lua_pop(L, 2);
+  return status;
+}
+
+mh_status mh_lua_query_take(lua_State *L, int index, mh_query **opened_query, struct mh_error *err) {
+  struct query *query = lua_touserdata(L, index);
+  query->state = CLOSED;
+  *opened_query = NULL;
+  if (!query->indexed && !query->descending) return MH_OK;
+  mh_status status = open_query(L, index, opened_query, err);
+  return status && query->indexed ? mh_error_at(err, "query:withIndex") : status; /* that is at fault */
+}
+
 /* Begins the walk of the query that `call` was called on. [-0,+0,v] */
 static struct query *start(lua_State *L, const char *call) {
   struct query *query = check_self(L, call);
   struct mh_lua_db *db = query->db;
-  struct mh_query_spec spec = {.descending = query->descending, .filtered = query->filtered};
   struct mh_error err;
   mh_query *made;
+  if (db->use == MH_LUA_RANGING)
+    mh_lua_binding_fail(L, call, "customRange returns the query itself, as in return query:withIndex(\"by_email\"); "
+                                 "the run walks it");
   query->state = CLOSED;
-  if (lua_getiuservalue(L, 1, INDEX) == LUA_TSTRING)
-    spec.index.data = (const uint8_t *)lua_tolstring(L, -1, &spec.index.size);
-  lua_getiuservalue(L, 1, RANGE);
-  spec.conditions = mh_lua_range_conditions(L, -1, &spec.condition_count);
-  mh_status status = mh_query_open(db->txn, mh_slice_text(query->table), &spec, &made, &err);
-  lua_pop(L, 2);
-  if (status) mh_lua_binding_raise(L, query->indexed ? "query:withIndex" : call, &err); /* that is at fault */
+  if (open_query(L, 1, &made, &err)) mh_lua_binding_raise(L, query->indexed ? "query:withIndex" : call, &err);
   if (keep_query(db, made, &err)) mh_lua_binding_raise(L, call, &err);
   query->place = db->query_count - 1;
   query->state = WALKING;
   return query;
+}
+
+/* Says what would read less of the query's table. */
+static void advise(const struct query *query, struct mh_buffer *text) {
+  const struct mh_table *table = mh_txn_table(query->db->txn, mh_slice_text(query->table));
+  size_t named = 0;
+  if (query->indexed) {
+    mh_buffer_append_text(text, "narrow its range with further conditions, q:eq(...), q:gte(...), q:lt(...)");
+    return;
+  }
+  for (size_t i = 0; table && i < table->index_count; i++) {
+    const struct mh_index *index = &table->indexes[i];
+    if (index->state != MH_INDEX_ENABLED) continue;
+    mh_buffer_format(text, "%s%s (", named++ ? ", " : "narrow it with query:withIndex(...): there is ", index->name);
+    for (size_t field = 0; field < index->fields.count; field++)
+      mh_buffer_format(text, "%s%s", field ? ", " : "", index->fields.paths[field].text);
+    mh_buffer_append_text(text, ")");
+  }
+  if (!named)
+    mh_buffer_append_text(text, "an index of the field you look for would help: add :index(\"by_FIELD\", { \"FIELD\" }) "
+                                "to the table in the schema, deploy it, and read with query:withIndex(\"by_FIELD\", "
+                                "function(q) return q:eq(\"FIELD\", value) end)");
+}
+
+/* Tells, once, of a query that reads very many documents for each one that is migrated. */
+static void notice(lua_State *L, const char *call, const struct query *query) {
+  struct mh_lua_notice *told = query->db->notice;
+  if (!told || !told->tell || atomic_exchange(&told->told, true)) return;
+  char place[sizeof((struct mh_error *)0)->place];
+  struct mh_buffer text = {0};
+  mh_lua_script_place(L, place, sizeof place);
+  mh_buffer_format(&text, "%s: %s reads more than %d documents of %s for one that is migrated; ", place, call,
+                   NOTICED_DOCUMENTS - 1, query->table);
+  advise(query, &text);
+  if (mh_buffer_append(&text, "", 1)) told->tell(told->self, (const char *)text.data);
+  mh_buffer_free(&text);
 }
 
 /* Reads the next document of the table. [-0,+0,v] */
@@ -175,6 +236,7 @@ static bool read_next(lua_State *L, const char *call, struct query *query, struc
   struct mh_error err;
   bool found;
   if (mh_query_next(opened(query), document, &found, &err)) mh_lua_binding_raise(L, call, &err);
+  if (found && query->read < NOTICED_DOCUMENTS && ++query->read == NOTICED_DOCUMENTS) notice(L, call, query);
   return found;
 }
 
