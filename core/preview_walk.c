@@ -25,12 +25,13 @@ static mh_status find_one(struct mh_preview_walk *walk, struct mh_document *docu
   return mh_error_at(err, "%s/%.400s", walk->table->name, walk->id);
 }
 
-/* The range that the script gives now. */
+/* The range that the script gives now; where it gives none it stays without bytes. */
 static mh_status ask_range(struct mh_preview_walk *walk, struct mh_error *err) {
   const struct mh_evaluator *evaluator = &walk->migration->evaluator;
   mh_query *query = NULL;
+  if (!evaluator->range) return MH_OK;
   mh_status status = evaluator->range(evaluator->self, walk->range_txn, mh_epoch_ms(), &query, err);
-  if (!status) status = mh_query_describe(query, &walk->range, err);
+  if (!status && query) status = mh_query_describe(query, &walk->range, err);
   mh_query_close(query);
   return status;
 }
@@ -69,11 +70,13 @@ static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
   walk->total = 1;
   if (walk->id) return find_one(walk, &document, &found, err);
   mh_status status = walk->from_cursor ? begin_at_cursor(walk, err) : MH_OK;
-  bool ranged = walk->migration->evaluator.range != NULL;
-  if (!status && ranged) status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
-  if (!status && ranged && !walk->range.size) status = ask_range(walk, err);
+  if (!status) status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
+  if (!status && !walk->from_cursor) status = ask_range(walk, err);
   if (status) return status;
-  return ranged ? count_range(walk, err) : mh_table_count(walk->txn, walk->table, &walk->total, err);
+  if (walk->range.size) return count_range(walk, err);
+  mh_txn_end(walk->range_txn);
+  walk->range_txn = NULL;
+  return mh_table_count(walk->txn, walk->table, &walk->total, err);
 }
 
 static mh_status open_batch(struct mh_preview_walk *walk, struct mh_error *err) {

@@ -130,6 +130,13 @@ static enum mh_lost lost_kind(enum mh_type type) {
   }
 }
 
+const char *mh_lost_name(enum mh_lost kind) {
+  static const char *const names[MH_LOST_KINDS] = {
+      [MH_LOST_STRINGS] = "string", [MH_LOST_NUMBERS] = "number", [MH_LOST_BOOLEANS] = "boolean",
+      [MH_LOST_BYTES] = "bytes",    [MH_LOST_ARRAYS] = "array",   [MH_LOST_OBJECTS] = "object"};
+  return names[kind];
+}
+
 static bool is_lost(const struct mh_difference *difference) {
   return difference->kind != MH_FIELD_ADDED && difference->before.type != MH_NULL &&
          (difference->kind == MH_FIELD_REMOVED || difference->after.type == MH_NULL);

@@ -31,6 +31,9 @@ struct mh_shape {
 enum mh_lost { MH_LOST_STRINGS, MH_LOST_NUMBERS, MH_LOST_BOOLEANS, MH_LOST_BYTES, MH_LOST_ARRAYS, MH_LOST_OBJECTS,
                MH_LOST_KINDS };
 
+/* "string", "number", "boolean", "bytes", "array", "object". */
+const char *mh_lost_name(enum mh_lost kind);
+
 /* A field that documents lose: it is removed, or becomes null. */
 struct mh_loss {
   char table[MH_IDENTIFIER_MAX + 1], path[MH_DIFFERENCE_PATH_MAX + 1];
