@@ -5,7 +5,9 @@
 #include "../../core/json.h"
 
 enum {
-  LINES_MOST = 20,      /* fields of a document: a glance */
+  LINES_MOST = 20,         /* fields of a document: a glance */
+  SAME_MOST = 3,           /* that are the same on both sides, */
+  SAME_AMONG = 12,         /* of the first so many */
   COLUMNS_ELSEWHERE = 120, /* of a line that no terminal shows */
   COLUMNS_LEAST = 20
 };
@@ -19,6 +21,7 @@ static size_t line_columns(void) {
 /* "  + role: "user"", cut to the line. */
 static mh_status print_value(const struct mh_cli *cli, char sign, struct mh_slice path, const struct mh_field *value,
                              struct mh_error *err) {
+  static const enum mh_style styles[] = {['+'] = MH_STYLE_GREEN, ['-'] = MH_STYLE_RED, [' '] = MH_STYLE_DIM};
   struct mh_buffer line = {0};
   bool ok = mh_buffer_format(&line, "  %c %.*s: ", sign, (int)path.size, (const char *)path.data);
   mh_status status = ok ? mh_json_write_value(value, MH_JSON_LINES, &line, err) : mh_fail_nomem(err);
@@ -29,9 +32,8 @@ static mh_status print_value(const struct mh_cli *cli, char sign, struct mh_slic
     size_t columns = line_columns();
     bool fits = text[mh_text_fit(text, columns)] == 0;
     if (!fits) text[mh_text_fit(text, columns - mh_text_columns(mark))] = 0;
-    bool cut = !fits;
-    mh_print_styled(stdout, cli->color_out, sign == '-' ? MH_STYLE_RED : MH_STYLE_GREEN, text);
-    puts(cut ? mark : "");
+    mh_print_styled(stdout, cli->color_out, styles[(unsigned char)sign], text);
+    puts(fits ? "" : mark);
   }
   mh_buffer_free(&line);
   return status;
@@ -42,20 +44,40 @@ static bool is_system_field(struct mh_slice path) {
   return mh_slice_equal(path, mh_slice_text("_id")) || mh_slice_equal(path, mh_slice_text("_creationTime"));
 }
 
+/* The first fields that are the same on both sides. */
+static mh_status print_same(const struct mh_cli *cli, const struct mh_preview_change *change, struct mh_error *err) {
+  struct mh_bson_reader reader;
+  struct mh_field field, after;
+  mh_status status = MH_OK;
+  size_t shown = 0;
+  if (!change->before.size || !change->after.size) return MH_OK;
+  mh_bson_read(&reader, change->before);
+  for (size_t i = 0; !status && i < SAME_AMONG && shown < SAME_MOST && mh_bson_next(&reader, &field); i++) {
+    if (is_system_field(field.name) || !mh_bson_find(change->after, field.name, &after) || after.type != field.type ||
+        !mh_slice_equal(after.raw, field.raw))
+      continue;
+    status = print_value(cli, ' ', field.name, &field, err);
+    shown++;
+  }
+  return status;
+}
+
 static void print_header(const struct mh_cli *cli, const struct mh_preview_change *change) {
   const struct mh_document document = {.key = change->key, .bson = change->before.size ? change->before : change->after};
   const char *what = !change->before.size ? "  inserted" : !change->after.size ? "  deleted" : "";
   mh_document_place place;
   mh_preview_place(change->table, &document, place);
-  mh_print_styled(stdout, cli->color_out, MH_STYLE_BOLD, place);
+  mh_print_styled(stdout, cli->color_out, MH_STYLE_BOLD, change->table->name);
+  putchar('/');
+  mh_print_id(stdout, false, strchr(place, '/') + 1);
   puts(what);
 }
 
 mh_status mh_preview_diff_print(const struct mh_cli *cli, const struct mh_preview_change *change,
                                 const struct mh_differences *differences, struct mh_error *err) {
-  mh_status status = MH_OK;
   size_t lines = 0, left_out = differences->more;
   print_header(cli, change);
+  mh_status status = print_same(cli, change, err);
   for (size_t i = 0; !status && i < differences->count; i++) {
     const struct mh_difference *difference = &differences->list[i];
     struct mh_slice path = mh_difference_path(differences, difference);

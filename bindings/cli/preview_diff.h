@@ -1,12 +1,14 @@
 /* preview_diff: a change of a document for a person, as git shows one.
  *
  *   users/jd7...
+ *       name: "Ann"
  *     - legacyField: "x"
  *     + role: "user"
  *     - settings.theme: "dark"
  *     + settings.theme: "light"
  *
- * What is the same on both sides is left out; a value that does not fit its line is cut. */
+ * Of what is the same on both sides only the first few fields are shown, to tell which document it is; a value that does
+ * not fit its line is cut. */
 #ifndef MH_PREVIEW_DIFF_H
 #define MH_PREVIEW_DIFF_H
 

@@ -175,22 +175,21 @@ static void print_losses(const struct report *report) {
 
 /* ---- what fails, and what is odd ---- */
 
-static void print_first_error(const struct report *report) {
-  const struct mh_preview_facts *facts = &report->facts;
+void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration,
+                              const struct mh_preview_facts *facts) {
   uint64_t failed = mh_preview_failed(facts);
   struct mh_error fault;
   mh_figure count;
   if (!failed) return;
-  mh_document_fault(facts->first_failed, report->migration->script, facts->first_error.place,
-                    facts->first_error.message, &fault);
-  mh_print_error(report->cli, &fault);
+  mh_document_fault(facts->first_failed, migration->script, facts->first_error.place, facts->first_error.message, &fault);
+  mh_print_error(cli, &fault);
   fputs("while migrating ", stderr);
-  mh_print_styled(stderr, report->cli->color_err, MH_STYLE_BOLD, facts->first_failed);
+  mh_print_styled(stderr, cli->color_err, MH_STYLE_BOLD, facts->first_failed);
   if (failed > 1) fprintf(stderr, ", the first of %s that fail", mh_things_text(failed, "document", count));
   fputc('\n', stderr);
-  if (!facts->traceback[0]) return;
-  mh_print_styled(stderr, report->cli->color_err, MH_STYLE_DIM, facts->traceback);
-  fputc('\n', stderr);
+  size_t size = strlen(facts->traceback);
+  mh_print_styled(stderr, cli->color_err, MH_STYLE_DIM, facts->traceback);
+  if (size && facts->traceback[size - 1] != '\n') fputc('\n', stderr);
 }
 
 /* Given its result again: an error with --strict. */
@@ -199,8 +198,8 @@ static void print_repeats(const struct report *report, const struct mh_preview_k
   struct mh_error err;
   if (!kind->count) return;
   mh_fail(&err, MH_SCRIPT,
-          "it is not idempotent: given its own result again, it would %s for %s of %s that it changed, %.420s first; a run "
-          "migrates each once, but --reset, catchUp and verify need a function that leaves them then as they are",
+          "it is not idempotent: given its own result again, it would %s (%s of %s that it changed, %.460s first); --reset, "
+          "catchUp and verify need a function that leaves a migrated document as it is",
           what, mh_count_text(kind->count, count), mh_things_text(report->facts.changed, "document", changed),
           kind->example);
   mh_error_at(&err, "%s", report->migration->name);
@@ -215,7 +214,7 @@ static void print_warnings(const struct report *report) {
   const struct mh_cli *cli = report->cli;
   const char *name = report->migration->name;
   mh_figure calls;
-  print_repeats(report, &facts->again_changing, "change again");
+  print_repeats(report, &facts->again_changing, "change it again");
   print_repeats(report, &facts->again_failing, "fail");
   if (facts->unwritten.count)
     mh_print_notice(cli, "%s: %s changed doc but neither wrote nor returned it (%s first); end with `return doc`", name,
@@ -265,7 +264,7 @@ static mh_status print(struct report *report, struct mh_error *err) {
     print_shapes(report);
     print_losses(report);
   }
-  print_first_error(report);
+  mh_preview_print_failure(report->cli, report->migration, &report->facts);
   print_warnings(report);
   if (for_a_person(report)) print_advice(report);
   return status;

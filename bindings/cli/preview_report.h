@@ -3,8 +3,7 @@
 #ifndef MH_PREVIEW_REPORT_H
 #define MH_PREVIEW_REPORT_H
 
-#include "cli.h"
-#include "../../core/preview.h"
+#include "preview_facts.h"
 #include "../lua/migrations.h"
 
 /* Runs the one that `script` has taken over `store`, which may have been opened MH_KV_READ, and prints the report; one
@@ -13,5 +12,9 @@
  * options->stop was set. */
 int mh_preview_report(const struct mh_cli *cli, mh_store *store, mh_script *script,
                       const struct mh_preview_options *options, const char *run_command);
+
+/* The error of the first document that failed, on standard error; nothing when none did. */
+void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration,
+                              const struct mh_preview_facts *facts);
 
 #endif
