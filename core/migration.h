@@ -139,7 +139,8 @@ struct mh_evaluator {
   mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err);
   /* The traceback of the error evaluate() just returned; "" for none. Valid until the next call. */
   const char *(*traceback)(void *self);
-  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time. NULL: it has none. */
+  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time; *query NULL where it has
+   * none. The function may be NULL: it never has. */
   mh_status (*range)(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err);
 };
 

@@ -94,13 +94,13 @@ static mh_status find_range(struct run *run, bool count, struct mh_error *err) {
   if (!evaluator->range) return MH_OK;
   mh_status status = mh_txn_renew(run->txn, NULL, err);
   if (!status) status = evaluator->range(evaluator->self, run->txn, run->begins_ms, &query, err);
-  if (!status) status = mh_query_describe(query, &run->range, err);
+  if (!status && query) status = mh_query_describe(query, &run->range, err);
   if (!status && run->range.size > MH_RUN_RANGE_BYTES_MAX) {
     status = mh_fail(err, MH_INVALID, "the bounds of customRange take %zu bytes, and the limit is %d: give shorter values",
                      run->range.size, MH_RUN_RANGE_BYTES_MAX);
     mh_error_at(err, "%s", run->migration->script);
   }
-  if (!status && count) status = mh_query_count(query, &run->range_total, err);
+  if (!status && query && count) status = mh_query_count(query, &run->range_total, err);
   mh_query_close(query);
   mh_changeset_clear(mh_txn_changeset(run->txn)); /* what it printed, and depends on */
   return status;
