@@ -24,6 +24,14 @@ void mh_lua_hash_text(mh_lua_hash hash, char text[33]) {
 
 void mh_lua_script_hash(const mh_lua *lua, char text[33]) { mh_lua_hash_text(lua->hash, text); }
 
+mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err) {
+  struct mh_buffer bytes = {0};
+  mh_status status = mh_lua_read_file(path, path, &bytes, err);
+  if (!status) mh_lua_hash_text(mh_lua_hash_bytes(mh_lua_hash_begin, bytes.data, bytes.size), text);
+  mh_buffer_free(&bytes);
+  return status;
+}
+
 const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
 
 /* The real path of a file's directory, then its own name: a script that is a symbolic link keeps its name. */
