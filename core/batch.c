@@ -112,13 +112,14 @@ static mh_status walk(struct evaluation *evaluation, struct mh_document *documen
     }
     mh_status status = mh_cursor_next(evaluation->cursor, &key, &value, &any, err);
     if (status) return status;
-    if (!any) {
-      evaluation->batch->range.to_end = true;
-      return MH_OK;
-    }
-    if (key.size != MH_KEY_BYTES)
+    if (any && key.size != MH_KEY_BYTES)
       return mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
                      evaluation->table->name, key.size);
+    if (!any || (task->has_to && memcmp(key.data, task->to.bytes, MH_KEY_BYTES) > 0)) {
+      evaluation->batch->range.to_end = !task->has_to;
+      if (task->has_to) evaluation->batch->range.to = task->to;
+      return MH_OK;
+    }
     evaluation->document.bson = value;
     memcpy(evaluation->document.key.bytes, key.data, MH_KEY_BYTES);
     if (!task->from_start && memcmp(key.data, task->from.bytes, MH_KEY_BYTES) == 0) continue;
@@ -247,7 +248,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   *result = (struct mh_batch_result){0};
   mh_status status = mh_commit_admit(commit, lineage, changes, &range, &documents, err);
   if (status) return status;
-  bool whole = documents == changes->mark_count && range.to_end == batch->range.to_end;
+  bool whole = documents == changes->mark_count && range.to_end == batch->range.to_end &&
+               memcmp(range.to.bytes, batch->range.to.bytes, MH_KEY_BYTES) == 0;
   result->disturbed = !whole;
   if (whole && batch->failed) {
     result->failed = true;
@@ -269,7 +271,7 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
   if (seconds > 0) record->rate = (double)(record->processed - record->resumed_at) / seconds;
   if (!range.listed) {
-    if (documents) {
+    if (memcmp(range.to.bytes, range.from.bytes, MH_KEY_BYTES) != 0) { /* also where all it passed were its own inserts */
       record->has_cursor = true;
       record->cursor = range.to;
     }

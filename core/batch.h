@@ -17,6 +17,8 @@ struct mh_batch_task {
   bool late;              /* the documents inserted behind the cursor, instead of those ahead of it */
   bool from_start;        /* walk from the first document, else from behind `from` */
   struct mh_key from;
+  bool has_to;            /* walk no further than up to and with `to`: the end of a piece (crew.h) */
+  struct mh_key to;
   bool own_inserts;       /* the run has inserted into its own table: skip those */
   uint64_t processed;     /* documents before this batch */
   uint32_t limit;         /* documents */
