@@ -38,12 +38,14 @@ static size_t dirty_pages(const struct evaluation *evaluation) {
   return changes->scattered + ordered;
 }
 
+static bool is_set(_Atomic bool *flag) { return flag && atomic_load_explicit(flag, memory_order_relaxed); }
+
 /* Whether the batch has enough. */
 static bool enough(const struct evaluation *evaluation) {
   const struct mh_batch_task *task = evaluation->task;
   const mh_changeset *changes = evaluation->batch->changes;
   if (changes->mark_count >= task->limit) return true;
-  if (task->stop && atomic_load_explicit(task->stop, memory_order_relaxed)) return true;
+  if (is_set(task->stop) || is_set(task->dropped)) return true;
   if (mh_arena_used(changes->arena) > MH_PACING_CHANGE_BYTES) return true; /* memory is bounded in any case */
   if (task->unbounded || !changes->mark_count) return false;
   if (dirty_pages(evaluation) > MH_PACING_DIRTY_PAGES) return true;

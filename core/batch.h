@@ -23,7 +23,7 @@ struct mh_batch_task {
   uint64_t processed;     /* documents before this batch */
   uint32_t limit;         /* documents */
   bool unbounded;         /* the user gave the size: no other bound applies */
-  _Atomic bool *stop;     /* ends the batch after the document at hand; NULL: never */
+  _Atomic bool *stop, *dropped; /* end the batch after the document at hand; NULL: never. `dropped`: nobody waits for it */
 };
 
 /* An evaluated batch. */

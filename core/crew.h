@@ -36,7 +36,7 @@ void mh_crew_end(mh_crew *crew);
  * there is none. An error is one of reading, as mh_batch_evaluate returns it: the batches before it have been handed out. */
 mh_status mh_crew_next(mh_crew *crew, uint32_t size, const struct mh_batch **batch, struct mh_error *err);
 /* What came of that batch. */
-void mh_crew_stored(mh_crew *crew, const struct mh_batch_result *result);
+mh_status mh_crew_stored(mh_crew *crew, const struct mh_batch_result *result, struct mh_error *err);
 
 /* Whether so much had to be evaluated again of late that one evaluator would do as well. */
 bool mh_crew_is_hampered(const mh_crew *crew);

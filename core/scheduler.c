@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "committer.h"
+#include "crew.h"
 #include "pacing.h"
 
 #include <stdio.h>
@@ -11,7 +12,8 @@ enum {
   ONE_BATCH_DOCUMENTS = 100,  /* Convex's default batch */
   EMPTY_PREFIXES_MAX = 3,     /* then one document is evaluated under the lock, so that progress is certain */
   LATE_ROUNDS_MAX = 3,        /* then the late ones are taken under the lock, so that a run ends under inserts, */
-  ENDS_MISSED_MAX = 3         /* and so is what is left of a table that others append to as fast as it is walked */
+  ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked */
+  PARALLEL_PAUSE_FIRST = 32   /* batches by one evaluator after several were of no use, and twice as many each time again */
 };
 static const double LOCK_BUDGET_MS = 5;
 
@@ -30,6 +32,8 @@ struct run {
   struct mh_pacing pacing;
   uint64_t one_batch_left; /* documents of the one batch that are still to be stored */
   unsigned empty_prefixes, late_rounds, ends_missed;
+  uint64_t parallel_at;    /* batches by which the helpers are to be tried (again); */
+  uint64_t parallel_pause; /* and how many they wait for when they were of no use */
   uint64_t batches, conflicts;
   struct mh_lock_times locks_held;
   double rate, rate_ms;
@@ -328,6 +332,50 @@ static bool ended(const struct run *run) {
          (run->options->one_batch && run->one_batch_left == 0);
 }
 
+/* Whether the run cannot go on beside other writers, but has to hold the lock while it evaluates. */
+static bool needs_lock(const struct run *run) {
+  return run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX ||
+         run->ends_missed >= ENDS_MISSED_MAX;
+}
+
+static bool parallel_due(const struct run *run) {
+  return run->migration->helper_count && !run->options->one_batch && run->batches >= run->parallel_at;
+}
+
+/* Stores a batch of the crew on this thread. */
+static mh_status store_here(struct run *run, const struct mh_batch *batch, struct mh_stored *stored,
+                            struct mh_error *err) {
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, batch->changes->pending_count, &commit, err);
+  if (status) return status;
+  mh_store_batch(commit, &run->lineage, batch, run->record, stored);
+  return learn(run, batch, stored, err);
+}
+
+/* Walks with the helpers, to the end of the table or until they are of no use: they evaluate, this thread stores. */
+static mh_status walk_parallel(struct run *run, struct mh_error *err) {
+  struct mh_batch_task task = task_from_record(run);
+  mh_crew *crew = NULL;
+  uint64_t batches = run->batches;
+  bool hampered = false;
+  mh_status status = mh_crew_begin(run->store, run->migration, &task, &crew, err);
+  while (!status && !ended(run) && !run->record->at_end && !needs_lock(run) && !hampered) {
+    const struct mh_batch *batch;
+    struct mh_stored stored;
+    status = mh_crew_next(crew, run->pacing.size, &batch, err);
+    if (!status) status = store_here(run, batch, &stored, err);
+    if (!status) status = mh_crew_stored(crew, &stored.result, err);
+    hampered = !status && mh_crew_is_hampered(crew);
+  }
+  mh_crew_end(crew);
+  if (run->batches - batches > run->parallel_pause) run->parallel_pause = 0; /* it was of use */
+  if (hampered) {
+    run->parallel_pause = run->parallel_pause ? 2 * run->parallel_pause : PARALLEL_PAUSE_FIRST;
+    run->parallel_at = run->batches + run->parallel_pause;
+  }
+  return status;
+}
+
 /* Walks to the end of the table: evaluates a batch while the one before is being stored. */
 static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
@@ -344,7 +392,7 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
       if (stored) return stored;
     }
     if (status || again) break; /* again: the caller looks at the record and begins anew */
-    if (batch.range.to_end || batch.failed || run->options->one_batch || stop_asked(run))
+    if (batch.range.to_end || batch.failed || run->options->one_batch || stop_asked(run) || parallel_due(run))
       return store_last(run, &batch, &again, err);
     ahead = batch.changes->mark_count;
     bool from_start = task.from_start && !ahead;
@@ -373,11 +421,12 @@ static mh_status late_round(struct run *run, struct mh_error *err) {
 static mh_status loop(struct run *run, struct mh_error *err) {
   mh_status status = MH_OK;
   while (!status && !ended(run)) {
-    if (run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX ||
-        run->ends_missed >= ENDS_MISSED_MAX)
+    if (needs_lock(run))
       status = step_under_lock(run, err);
     else if (run->record->at_end)
       status = late_round(run, err);
+    else if (parallel_due(run))
+      status = walk_parallel(run, err);
     else
       status = walk_pipelined(run, err);
   }
