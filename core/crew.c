@@ -2,6 +2,7 @@
 
 #include "thread.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -62,6 +63,7 @@ struct worker {
 
 struct mh_crew {
   _Atomic bool ending;
+  char table[MH_NAME_MAX + 1]; /* of the tasks: the caller's may move while these are read */
   struct worker *workers;
   size_t worker_count;
 
@@ -426,6 +428,8 @@ mh_status mh_crew_begin(mh_store *store, const struct mh_migration *migration, c
   pthread_mutex_init(&crew->mutex, NULL);
   pthread_cond_init(&crew->changed, NULL);
   crew->next = *task;
+  snprintf(crew->table, sizeof crew->table, "%s", task->table);
+  crew->next.table = crew->table;
   crew->next.dropped = &crew->ending;
   crew->size = task->limit;
   crew->fits = UINT32_MAX;
