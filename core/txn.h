@@ -90,6 +90,7 @@ struct mh_changeset {
   struct mh_node **journal;   /* journal[i] got the version of sequence i + 1 */
   size_t journal_count, journal_room;
   uint64_t rollbacks;         /* that popped anything, ever: nodes may have been taken out */
+  uint64_t breaches;          /* documents, ever, that were not written since they do not fit the schema (table.c) */
   struct mh_mark *marks;
   size_t mark_count, mark_room;
   struct mh_depends *depends;
@@ -113,6 +114,9 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
                            struct mh_slice value, struct mh_error *err);
 /* Pops every version behind `sequence`. */
 void mh_changeset_rollback(mh_changeset *changeset, uint32_t sequence);
+
+/* Drops what was evaluated behind the last mark: changes, dependencies, output. */
+void mh_changeset_back_to_mark(mh_changeset *changeset);
 
 /* NULL when memory is gone. */
 mh_changeset *mh_changeset_new(void);

@@ -7,13 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
+/* cJSON does not mend bytes that are not UTF-8. */
+static cJSON *new_text(const char *text) {
   struct mh_buffer quoted = {0};
-  bool ok = mh_json_write_string(mh_slice_text(text), &quoted) && mh_buffer_append(&quoted, "", 1) &&
-            cJSON_AddRawToObject(object, key, (const char *)quoted.data);
+  bool ok = mh_json_write_string(mh_slice_text(text), &quoted) && mh_buffer_append(&quoted, "", 1);
+  cJSON *item = ok ? cJSON_CreateRaw((const char *)quoted.data) : NULL;
   mh_buffer_free(&quoted);
-  return ok;
+  return item;
 }
+
+bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
+  return cJSON_AddItemToObject(object, key, new_text(text));
+}
+
+bool mh_json_add_item(cJSON *array, const char *text) { return cJSON_AddItemToArray(array, new_text(text)); }
 
 static bool add_text_or_null(cJSON *object, const char *key, const char *text) {
   return *text ? mh_json_add_text(object, key, text) : cJSON_AddNullToObject(object, key) != NULL;
@@ -81,17 +88,21 @@ void mh_record_extent(const struct mh_run_record *record, char *text, size_t siz
   snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(total_of(record), total));
 }
 
+void mh_document_fault(const char *document, const char *script, const char *place, const char *message,
+                       struct mh_error *fault) {
+  size_t length = strlen(document);
+  if (strncmp(place, document, length) == 0) place += length + strspn(place + length, ": "); /* it may begin with it */
+  mh_fail(fault, MH_SCRIPT, "%s", message);
+  if (*place) mh_error_at(fault, "%s", place);
+  if (*document && *script && !strstr(place, ".lua")) mh_error_at(fault, "%s", script);
+}
+
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
                      char document[MH_DOCUMENT_PLACE_BYTES]) {
   document[0] = 0;
   if (record->error_id[0])
     snprintf(document, MH_DOCUMENT_PLACE_BYTES, "%s/%s", record->table, record->error_id);
-  size_t length = strlen(document);
-  const char *place = record->error_place; /* it may begin with the document */
-  if (strncmp(place, document, length) == 0) place += length + strspn(place + length, ": ");
-  mh_fail(fault, MH_SCRIPT, "%s", record->error);
-  if (*place) mh_error_at(fault, "%s", place);
-  if (document[0] && !strstr(place, ".lua")) mh_error_at(fault, "%s", record->script);
+  mh_document_fault(document, record->script, record->error_place, record->error, fault);
 }
 
 mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err) {

@@ -28,10 +28,16 @@ enum { MH_DOCUMENT_PLACE_BYTES = MH_NAME_MAX + 1 + MH_FOREIGN_ID_BYTES_MAX + 1 }
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
                      char document[MH_DOCUMENT_PLACE_BYTES]);
 
+/* The same of an error with this place and message, at `document`. */
+void mh_document_fault(const char *document, const char *script, const char *place, const char *message,
+                       struct mh_error *fault);
+
 /* Prints `json` on one line to standard output and deletes it. NULL (memory is gone) is MH_NOMEM. */
 mh_status mh_json_print(cJSON *json, struct mh_error *err);
 /* Adds a text, in which bytes that are not UTF-8 become U+FFFD. False when memory is gone. */
 bool mh_json_add_text(cJSON *object, const char *key, const char *text);
+/* The same to an array. */
+bool mh_json_add_item(cJSON *array, const char *text);
 
 /* Appends one word of a command line as a shell reads it, after a space. */
 bool mh_command_word(struct mh_buffer *command, const char *word);

@@ -2,6 +2,7 @@
 
 #include "binding.h"
 #include "document.h"
+#include "migrations.h"
 #include "script.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ static int refuse_result(lua_State *L, const char *path, const char *what) {
   struct mh_error err;
   mh_fail(&err, MH_INVALID, "the script returns %s; end it with: return migrations.define { table = ..., "
                             "migrateOne = function(ctx, doc) ... end }, or return a table of them by name", what);
+  err.code = MH_SCRIPT_RETURNS_OTHER;
   mh_error_at(&err, "%s", path);
   return mh_lua_raise(L, &err);
 }
@@ -54,6 +56,7 @@ static int refuse_several(lua_State *L, const char *path, const char *const *nam
     used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
   mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one: mighost %s:%s", path, list,
           used < sizeof list ? "" : "...", path, names[0]);
+  err.code = MH_SCRIPT_RETURNS_OTHER;
   return mh_lua_raise(L, &err);
 }
 

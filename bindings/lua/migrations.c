@@ -413,6 +413,8 @@ mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error
   return status;
 }
 
+const char *mh_script_root(const mh_script *script) { return mh_lua_root_shown(script->lua); }
+
 void mh_script_close(mh_script *script) {
   if (!script) return;
   for (size_t i = 0; i < script->helper_count; i++) mh_script_close(script->helpers[i]);

@@ -29,6 +29,9 @@ struct mh_script_options {
 
 typedef struct mh_script mh_script;
 
+/* err->code where a script ran, but returns neither one migration nor one runner: several, functions, a schema, a module. */
+enum { MH_SCRIPT_RETURNS_OTHER = -1 };
+
 /* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns: a migration, or a
  * runner with its series. While nothing is evaluated, what the script prints goes to standard error.
  *   MH_USAGE    the script returns several (they are listed), or none of that name (with the nearest)
@@ -62,6 +65,8 @@ mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error
  * root ("other:addRole"); its count is 1 then, and the command is still that of the target.
  * MH_USAGE: it is no such runner, or there is no such migration; else as mh_script_open(). */
 mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err);
+/* The directory that names begin at, as paths are typed here: "scripts/"; "" for the working directory. */
+const char *mh_script_root(const mh_script *script);
 void mh_script_close(mh_script *script); /* NULL is allowed */
 
 #endif

@@ -1,6 +1,7 @@
 #include "script.h"
 
 #include "evaluator.h"
+#include "migrations.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -31,6 +32,8 @@ mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err
   mh_buffer_free(&bytes);
   return status;
 }
+
+const char *mh_lua_root_shown(const mh_lua *lua) { return lua->root_shown ? lua->root_shown : ""; }
 
 const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
 
@@ -206,5 +209,6 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err) {
   lua_pop(L, 1);
   mh_fail(err, MH_INVALID, "the script returns nothing; end it with: return migrations.define { table = ..., "
                            "migrateOne = function(ctx, doc) ... end }");
+  err->code = MH_SCRIPT_RETURNS_OTHER;
   return mh_error_at(err, "%s", path);
 }
