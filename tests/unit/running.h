@@ -43,6 +43,7 @@ struct fixture {
   /* What came of it. */
   struct mh_run_record record;
   enum mh_run_outcome outcome;
+  mh_kv_txn *snapshot; /* for a look, ended by the test, or where that fails by teardown */
   struct mh_error err;
 };
 
@@ -302,6 +303,7 @@ static inline int setup(void **state) {
 
 static inline int teardown(void **state) {
   struct fixture *f = *state;
+  mh_kv_end(f->snapshot);
   if (!f->damaged) check_store(f);
   mh_store_close(f->store);
   scratch_remove(f->directory);
