@@ -14,6 +14,12 @@ enum { STATES = sizeof STATE_NAMES / sizeof *STATE_NAMES };
 
 const char *mh_run_state_name(enum mh_run_state state) { return STATE_NAMES[state]; }
 
+enum mh_run_state mh_run_state_of(const char *name) {
+  for (size_t i = 0; i < STATES; i++)
+    if (strcmp(STATE_NAMES[i], name) == 0) return (enum mh_run_state)i;
+  return MH_RUN_UNKNOWN;
+}
+
 /* ---- the stored form: one BSON field for each member ---- */
 
 static const struct mh_member MEMBERS[] = {

@@ -28,6 +28,8 @@ enum mh_run_state { /* as stored: never renumber */
 };
 /* "inProgress", "success", ... as `status` prints them. */
 const char *mh_run_state_name(enum mh_run_state state);
+/* The inverse; MH_RUN_UNKNOWN for any other text. */
+enum mh_run_state mh_run_state_of(const char *name);
 /* Whether a process works on it, or waits to (with a record from mh_run_records: a live one). */
 static inline bool mh_run_is_live(enum mh_run_state state) {
   return state == MH_RUN_IN_PROGRESS || state == MH_RUN_PAUSED;
@@ -93,11 +95,8 @@ mh_status mh_run_history(mh_store *store, const char *name, size_t room, struct 
 mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct mh_error *err);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
-/* The inverse: sets the cursor, or the place in the range of a record that has one. MH_USAGE: it is no cursor, or one of the
- * other kind. */
-mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
-
-/* Its inverse: sets the cursor of a record whose range is known. MH_USAGE: it is none, or one of another kind of walk. */
+/* The inverse: sets the cursor of a record whose range is known, or the place in that range. MH_USAGE: it is no cursor, or one
+ * of the other kind. */
 mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
 
 /* What a document's evaluation left beside its changes. */
@@ -139,7 +138,8 @@ struct mh_evaluator {
   mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err);
   /* The traceback of the error evaluate() just returned; "" for none. Valid until the next call. */
   const char *(*traceback)(void *self);
-  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time. NULL: it has none. */
+  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time; *query NULL where it has
+   * none. The function may be NULL: it never has. */
   mh_status (*range)(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err);
 };
 

@@ -83,10 +83,7 @@ mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t
 
 /* ---- the history ---- */
 
-static bool is_live_line(const struct mh_history_line *line) {
-  return strcmp(line->state, mh_run_state_name(MH_RUN_IN_PROGRESS)) == 0 ||
-         strcmp(line->state, mh_run_state_name(MH_RUN_PAUSED)) == 0;
-}
+static bool is_live_line(const struct mh_history_line *line) { return mh_run_is_live(mh_run_state_of(line->state)); }
 
 /* The same for a line: it goes on only where the record that it belongs to does. */
 static mh_status settle_line(mh_store *store, mh_kv_txn *snapshot, struct mh_history_line *line, struct mh_error *err) {

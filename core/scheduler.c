@@ -94,13 +94,13 @@ static mh_status find_range(struct run *run, bool count, struct mh_error *err) {
   if (!evaluator->range) return MH_OK;
   mh_status status = mh_txn_renew(run->txn, NULL, err);
   if (!status) status = evaluator->range(evaluator->self, run->txn, run->begins_ms, &query, err);
-  if (!status) status = mh_query_describe(query, &run->range, err);
+  if (!status && query) status = mh_query_describe(query, &run->range, err);
   if (!status && run->range.size > MH_RUN_RANGE_BYTES_MAX) {
     status = mh_fail(err, MH_INVALID, "the bounds of customRange take %zu bytes, and the limit is %d: give shorter values",
                      run->range.size, MH_RUN_RANGE_BYTES_MAX);
     mh_error_at(err, "%s", run->migration->script);
   }
-  if (!status && count) status = mh_query_count(query, &run->range_total, err);
+  if (!status && query && count) status = mh_query_count(query, &run->range_total, err);
   mh_query_close(query);
   mh_changeset_clear(mh_txn_changeset(run->txn)); /* what it printed, and depends on */
   return status;
@@ -320,11 +320,11 @@ static mh_status wait_until(const struct run *run, double until_ms, bool *asked,
   return status;
 }
 
-/* Waits where the run is ahead of --throttle; `ahead`: documents evaluated and not counted yet. */
-static mh_status keep_pace(const struct run *run, uint64_t ahead, struct mh_error *err) {
+/* Waits, before a batch is stored, where those before it came sooner than --throttle wants. */
+static mh_status keep_pace(const struct run *run, struct mh_error *err) {
   bool asked;
   if (!(run->record->throttle > 0)) return MH_OK;
-  double documents = (double)(run->record->processed - run->paced_from + ahead);
+  double documents = (double)(run->record->processed - run->paced_from);
   return wait_until(run, run->paced_from_ms + documents / run->record->throttle * 1e3, &asked, err);
 }
 
@@ -447,7 +447,7 @@ static struct mh_batch_task task_from(const struct run *run, enum mh_batch_sourc
   uint64_t left = run->documents_left - ahead;
   double step = record->throttle / THROTTLE_STEPS;
   if (left < task.limit) task.limit = (uint32_t)left;
-  if (record->throttle > 0 && step < task.limit) task.limit = step < 1 ? 1 : (uint32_t)step;
+  if (record->throttle > 0 && !task.unbounded && step < task.limit) task.limit = step < 1 ? 1 : (uint32_t)step;
   return task;
 }
 
@@ -552,11 +552,11 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
       if (stored) return stored;
     }
     if (status || again) break; /* again: the caller looks at the record and begins anew */
-    size_t documents = batch.changes->mark_count;
-    if (batch.range.to_end || batch.failed || stop_asked(run) || documents >= run->documents_left)
+    status = keep_pace(run, err);
+    if (status) break;
+    if (batch.range.to_end || batch.failed || stop_asked(run) || batch.changes->mark_count >= run->documents_left)
       return store_last(run, &batch, &again, err);
-    status = keep_pace(run, documents, err);
-    if (!status) status = hand_over(run, &batch, err);
+    status = hand_over(run, &batch, err);
     if (!status) task = task_behind(run, &run->in_flight);
   }
   if (mh_committer_busy(run->committer)) { /* a renewal failed behind a batch that was handed over */
@@ -577,7 +577,7 @@ static mh_status list_round(struct run *run, struct mh_error *err) {
   struct mh_key last = batch.range.to;
   bool retried = task.source == MH_BATCH_SKIPPED, to_end = batch.range.to_end, any = batch.changes->mark_count;
   run->late_rounds += !retried;
-  status = keep_pace(run, 0, err);
+  status = keep_pace(run, err);
   if (!status) status = store_last(run, &batch, &again, err);
   if (status || again || !retried) return status;
   run->retrying = !to_end;

@@ -63,31 +63,59 @@ static mh_status check_flags(const struct mh_cli *cli, const struct request *req
 
 /* ---- the command ---- */
 
-/* The command that goes on with this run. */
-static mh_status build_command(const struct mh_cli *cli, const struct request *request, struct mh_buffer *command,
-                               struct mh_error *err) {
-  bool ok = mh_command_begin(cli, command);
-  for (size_t i = 0; ok && i < request->script_count; i++) ok = mh_command_word(command, request->scripts[i]);
-  ok = ok && mh_run_flags_text(request->own, MH_FLAGS_KEPT, command) &&
-       (!request->own[MH_FLAG_RETRY_FAILED].given || mh_buffer_append_text(command, " --retry-failed")) &&
+/* The command that goes on with this run: the targets themselves, whatever named them. */
+static mh_status build_command(struct mh_series *series, struct mh_error *err) {
+  const struct mh_option_value *own = series->own;
+  struct mh_buffer *command = &series->command;
+  bool ok = mh_command_begin(series->cli, command);
+  const char *before = "";
+  for (size_t i = 0; ok && i < series->count && !own[MH_FLAG_CODE].given; i++) {
+    const char *target = series->members[i].target; /* that of a runner stands at each of its members */
+    if (strcmp(target, before) != 0) ok = mh_command_word(command, target);
+    before = target;
+  }
+  ok = ok && mh_run_flags_text(own, MH_FLAGS_KEPT, command) &&
+       (!own[MH_FLAG_RETRY_FAILED].given || mh_buffer_append_text(command, " --retry-failed")) &&
        mh_buffer_append(command, "", 1);
   return ok ? MH_OK : mh_fail_nomem(err);
 }
 
+/* Adds a migration that the JSON names. */
+static mh_status add_named(struct mh_series *series, const char *name, struct mh_error *err) {
+  mh_path target;
+  if (mh_series_target_of(series->scripts[0], name, target)) return mh_series_add(series, target, err);
+  return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+}
+
+/* A runner that names no migration is told which by the JSON, and no other script. */
+static mh_status check_fn(const struct mh_series *series, const struct request *request, struct mh_error *err) {
+  const char *fn = request->json.fn, *script = request->script_count ? request->scripts[0] : "";
+  if (series->count && fn)
+    return mh_fail(err, MH_USAGE, "\"fn\" tells a runner that names no migration what to run, and %s runs %s%s", script,
+                   series->members[0].name, series->count > 1 ? " and others" : "");
+  if (series->count || fn) return MH_OK;
+  return mh_fail(err, MH_USAGE, "%s is a runner that names no migration; tell it which: mighost run %s "
+                                "'{\"fn\": \"NAME\"}'", script, script);
+}
+
 static mh_status open_members(struct mh_series *series, const struct request *request, struct mh_error *err) {
+  const struct mh_run_json *json = &request->json;
   mh_status status = request->own[MH_FLAG_CODE].given ? mh_series_add_code(series, err) : MH_OK;
   for (size_t i = 0; !status && i < request->script_count; i++) status = mh_series_add(series, request->scripts[i], err);
+  if (!status) status = check_fn(series, request, err);
+  if (!status && json->fn) status = add_named(series, json->fn, err);
+  for (size_t i = 0; !status && i < json->next_count; i++) status = add_named(series, json->next[i], err);
   return status ? status : mh_run_flags_check(series->own, mh_series_facts(series), err);
 }
 
 static int run_request(const struct mh_cli *cli, const struct request *request) {
-  struct mh_series series = {.cli = cli, .own = request->own};
+  struct mh_series series = {.cli = cli, .own = request->own, .show = {.cli = cli}};
   mh_store *store = NULL;
   struct mh_error err;
   bool dry_run = request->own[MH_FLAG_DRY_RUN].given;
   int result;
-  mh_status status = build_command(cli, request, &series.command, &err);
-  if (!status) status = open_members(&series, request, &err);
+  mh_status status = open_members(&series, request, &err);
+  if (!status) status = build_command(&series, &err);
   if (!status) status = mh_store_open(cli->db, dry_run ? MH_KV_READ : MH_KV_WRITE, &store, &err);
   if (!status) status = mh_series_look(&series, store, &err);
   if (status) result = mh_cli_fail(cli, &err);
@@ -109,15 +137,15 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
 
 const struct mh_command mh_command_run = {
     .name = "run",
-    .operands = "SCRIPT.lua[:EXPORT]... | SCRIPT.lua[:EXPORT] JSON | -e CODE --table T",
+    .operands = "SCRIPT.lua[:EXPORT]...",
     .summary = "run migrations; 'run' may be left out",
     .details = "Each batch is one transaction: kill it at any instant and run it again, and it goes on after\n"
                "the last batch, every document migrated exactly once. Ctrl-C stops at the next batch boundary.\n"
                "What is complete stays so: running it again does nothing.\n\n"
                "Several scripts are a series: they run one after the other, what is complete is passed over, and it\n"
                "stops at the first that fails.\n\n"
-               "JSON is what Convex's runners take: {\"cursor\": ..., \"batchSize\": N, \"dryRun\": true,\n"
-               "\"reset\": true, \"oneBatchOnly\": true}.",
+               "JSON is what Convex's runners take: {\"fn\": NAME, \"cursor\": C, \"batchSize\": N, \"next\": [NAME...],\n"
+               "\"dryRun\": true, \"reset\": true, \"oneBatchOnly\": true}; a cursor of null is the beginning.",
     .options = mh_run_flags,
     .operands_most = SIZE_MAX,
     .run = run,

@@ -1,6 +1,8 @@
 #include "records.h"
 #include "figures.h"
+#include "render.h"
 #include "../../core/json.h"
+#include "../../core/run_rate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,15 @@ static uint64_t total_of(const struct mh_run_record *record) {
   return record->processed > record->total ? record->processed : record->total;
 }
 
+double mh_record_eta_s(const struct mh_run_record *record) {
+  return record->state == MH_RUN_IN_PROGRESS ? mh_run_eta_s(record) : -1;
+}
+
+static bool add_eta(cJSON *object, const struct mh_run_record *record) {
+  double seconds = mh_record_eta_s(record);
+  return (seconds < 0 ? cJSON_AddNullToObject(object, "eta") : cJSON_AddNumberToObject(object, "eta", seconds)) != NULL;
+}
+
 static bool fill(cJSON *object, const struct mh_run_record *record) {
   return mh_json_add_text(object, "name", record->name) &&
          mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
@@ -41,6 +52,7 @@ static bool fill(cJSON *object, const struct mh_run_record *record) {
          add_cursor(object, record) &&
          cJSON_AddNumberToObject(object, "processed", (double)record->processed) &&
          cJSON_AddNumberToObject(object, "changed", (double)record->changed) &&
+         cJSON_AddNumberToObject(object, "skipped", (double)record->skipped) &&
          cJSON_AddNumberToObject(object, "total", (double)total_of(record)) &&
          add_number_or_null(object, "latestStart", record->latest_start) &&
          add_number_or_null(object, "latestEnd", record->latest_end) &&
@@ -48,7 +60,8 @@ static bool fill(cJSON *object, const struct mh_run_record *record) {
          add_number_or_null(object, "batchSize", record->batch_size) && cJSON_AddArrayToObject(object, "next") &&
          add_text_or_null(object, "script", record->script) &&
          add_text_or_null(object, "scriptHash", record->script_hash) &&
-         cJSON_AddNumberToObject(object, "rate", record->rate);
+         cJSON_AddNumberToObject(object, "rate", record->rate) &&
+         add_eta(object, record);
 }
 
 cJSON *mh_record_json(const struct mh_run_record *record) {
@@ -59,7 +72,8 @@ cJSON *mh_record_json(const struct mh_run_record *record) {
 }
 
 bool mh_record_unfinished(const struct mh_run_record *record) {
-  return record->name[0] && record->state != MH_RUN_SUCCESS && record->state != MH_RUN_IN_PROGRESS;
+  return record->name[0] && record->state != MH_RUN_SUCCESS && record->state != MH_RUN_PENDING &&
+         !mh_run_is_live(record->state);
 }
 
 void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {
@@ -78,6 +92,16 @@ void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
   mh_fail(fault, MH_SCRIPT, "%s", record->error);
   if (*place) mh_error_at(fault, "%s", place);
   if (document[0] && !strstr(place, ".lua")) mh_error_at(fault, "%s", record->script);
+}
+
+mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err) {
+  cJSON *array = cJSON_CreateArray();
+  for (size_t i = 0; array && i < count; i++) {
+    if (cJSON_AddItemToArray(array, mh_record_json(&records[i]))) continue;
+    cJSON_Delete(array);
+    array = NULL;
+  }
+  return mh_json_print(array, err);
 }
 
 mh_status mh_json_print(cJSON *json, struct mh_error *err) {
@@ -103,4 +127,31 @@ bool mh_command_word(struct mh_buffer *command, const char *word) {
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command) {
   return mh_buffer_append_text(command, "mighost") &&
          (!cli->db_given || (mh_command_word(command, "--db") && mh_command_word(command, cli->db)));
+}
+
+static mh_status print_command(const char *before, bool ok, struct mh_buffer *command, const char *after,
+                               struct mh_error *err) {
+  if (ok) {
+    fputs(before, stdout);
+    mh_print_plain_slice(stdout, mh_buffer_slice(command));
+    fputs(after, stdout);
+  }
+  mh_buffer_free(command);
+  return ok ? MH_OK : mh_fail_nomem(err);
+}
+
+mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
+                                  const char *flag, const char *after, struct mh_error *err) {
+  struct mh_buffer command = {0};
+  if (!record->script[0]) return MH_OK;
+  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, record->script) &&
+            (!flag || mh_command_word(&command, flag));
+  return print_command(before, ok, &command, after, err);
+}
+
+mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
+                                const char *after, struct mh_error *err) {
+  struct mh_buffer command = {0};
+  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) && mh_command_word(&command, name);
+  return print_command(before, ok, &command, after, err);
 }

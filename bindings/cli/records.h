@@ -10,6 +10,12 @@
 /* The object that `status --json` and `run --json` print; NULL when memory is gone. */
 cJSON *mh_record_json(const struct mh_run_record *record);
 
+/* An array of them, on a line. */
+mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err);
+
+/* Seconds to the end; below 0: not known, or it does not go on just now. */
+double mh_record_eta_s(const struct mh_run_record *record);
+
 /* Whether it began and did not end: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);
 
@@ -31,5 +37,12 @@ bool mh_json_add_text(cJSON *object, const char *key, const char *text);
 bool mh_command_word(struct mh_buffer *command, const char *word);
 /* Begins a command we tell the user to type: "mighost", with --db where it was given. */
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
+/* Prints `before`, "mighost SCRIPT [flag]" (flag: NULL for none) and `after` to standard output; nothing at all where the
+ * migration has no script. */
+mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
+                                  const char *flag, const char *after, struct mh_error *err);
+/* The same of "mighost VERB NAME". */
+mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
+                                const char *after, struct mh_error *err);
 
 #endif

@@ -53,7 +53,7 @@ const struct mh_option mh_run_flags[MH_FLAGS + 1] = {
                             "stop a script that takes more memory (256)"},
 };
 
-const char *const mh_run_flags_not_for_up[] = {"id", "cursor", "retry-failed", "eval", "table", NULL};
+const char *const mh_run_flags_not_for_up[] = {"id", "cursor", "eval", "table", NULL};
 
 /* ---- which go together ---- */
 
@@ -101,8 +101,6 @@ static const struct rule {
      "--reset begins again with the script as it is now, and --frozen refuses one that changed; give one of them"},
     {GIVEN(CURSOR) | FACT(UP), 0, "--cursor is a place in one migration; name that script: mighost SCRIPT.lua --cursor C"},
     {GIVEN(CURSOR) | FACT(SERIES), 0, "--cursor is a place in one migration, not in a series; run that one by itself"},
-    {GIVEN(RETRY_FAILED) | FACT(UP), 0, "--retry-failed is for one migration; name that script: mighost SCRIPT.lua --retry-failed"},
-    {GIVEN(RETRY_FAILED) | FACT(SERIES), 0, "--retry-failed is for one migration, not for a series; run that one by itself with it"},
 
     /* what a dry run has no use for */
     {GIVEN(DRY_RUN) | GIVEN(CURSOR), 0, "--dry-run begins at the first document; leave --cursor out (--limit N ends it earlier)"},
@@ -144,7 +142,9 @@ struct mh_run_options mh_run_flags_options(const struct mh_option_value *own) {
       .reset = own[MH_FLAG_RESET].given,
       .frozen = own[MH_FLAG_FROZEN].given,
       .strict = own[MH_FLAG_STRICT].given,
-      .on_error = own[MH_FLAG_ON_ERROR].given ? (int)own[MH_FLAG_ON_ERROR].choice + 1 : 0,
+      .on_error = !own[MH_FLAG_ON_ERROR].given ? MH_ON_ERROR_AS_DEFINED
+                  : own[MH_FLAG_ON_ERROR].choice ? MH_ON_ERROR_SKIP
+                                                 : MH_ON_ERROR_STOP,
       .retry_failed = own[MH_FLAG_RETRY_FAILED].given,
       .max_errors = (uint64_t)own[MH_FLAG_MAX_ERRORS].number,
       .limit = (uint64_t)own[MH_FLAG_LIMIT].number,

@@ -6,6 +6,7 @@
 #include "who.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- its members ---- */
 
@@ -79,7 +80,7 @@ static mh_status add_members(struct mh_series *series, mh_script *script, const 
     mh_script_select(script, i);
     status = add_member(series, script, i, target, err);
   }
-  series->many |= mh_script_is_series(script) || series->script_count > 1;
+  series->many |= (mh_script_is_series(script) && mh_script_count(script)) || series->count > 1;
   return status;
 }
 
@@ -88,6 +89,12 @@ mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_
   mh_script *script;
   mh_status status = mh_script_open(target, &options, &script, err);
   return status ? status : add_members(series, script, target, err);
+}
+
+bool mh_series_target_of(const mh_script *script, const char *name, mh_path target) {
+  int path_size = (int)strcspn(name, ":");
+  int written = snprintf(target, sizeof(mh_path), "%s%.*s.lua%s", mh_script_root(script), path_size, name, name + path_size);
+  return written >= 0 && (size_t)written < sizeof(mh_path);
 }
 
 mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err) {
@@ -127,10 +134,9 @@ void mh_series_free(struct mh_series *series) {
 
 static mh_status refuse_changed(const struct mh_migration *migration, const struct mh_run_record *record,
                                 struct mh_error *err) {
-  return mh_fail(err, MH_REFUSED, "%s has changed since %s %s, which --frozen refuses; without --frozen %s",
-                 migration->script, record->name, record->state == MH_RUN_SUCCESS ? "completed" : "began",
-                 record->state == MH_RUN_SUCCESS ? "it stays as it is, and --reset runs the new one"
-                                                 : "the run goes on with the new one, and --reset begins again");
+  return mh_fail(err, MH_REFUSED, "%s: %s has changed since it %s, and --frozen allows no change; start over with: "
+                                  "%s --reset", record->name, migration->script,
+                 record->state == MH_RUN_SUCCESS ? "completed" : "began", migration->command);
 }
 
 /* Takes in the member's record, and what follows from it. */
@@ -145,8 +151,17 @@ static mh_status look_at(const struct mh_series *series, struct mh_series_member
   if (own[MH_FLAG_FROZEN].given && mh_run_show_changed(migration, record))
     return refuse_changed(migration, record, err);
   member->complete = record->state == MH_RUN_SUCCESS && strcmp(record->table, migration->table) == 0 &&
-                     !own[MH_FLAG_RESET].given && !own[MH_FLAG_CURSOR].given;
+                     !own[MH_FLAG_RESET].given && !own[MH_FLAG_CURSOR].given && !own[MH_FLAG_CODE].given;
   return MH_OK;
+}
+
+/* --retry-failed wants something that failed, or nothing to do. */
+static mh_status check_retry(const struct mh_series *series, struct mh_error *err) {
+  uint64_t skipped = 0;
+  for (size_t i = 0; i < series->count; i++) skipped += series->members[i].record.skipped;
+  if (skipped || !series->own[MH_FLAG_RETRY_FAILED].given || !mh_series_left(series)) return MH_OK;
+  return mh_fail(err, MH_REFUSED, "no document of %s was skipped, so --retry-failed has none to migrate; leave it out",
+                 series->many ? "these migrations" : series->members[0].name);
 }
 
 mh_status mh_series_look(struct mh_series *series, mh_store *store, struct mh_error *err) {
@@ -159,7 +174,7 @@ mh_status mh_series_look(struct mh_series *series, mh_store *store, struct mh_er
       if (strcmp(records[k].name, series->members[i].name) == 0)
         status = look_at(series, &series->members[i], &records[k], err);
   free(records);
-  return status;
+  return status ? status : check_retry(series, err);
 }
 
 size_t mh_series_left(const struct mh_series *series) {
@@ -190,7 +205,9 @@ static void print_rest(const struct mh_series *series, size_t at) {
   if (left > shown) fprintf(stderr, " and %zu more", left - shown);
   fputs("; to go on: ", stderr);
   mh_print_plain(stderr, (const char *)series->command.data);
-  fputc('\n', stderr);
+  const struct mh_run_record *record = &series->members[at].record;
+  bool skipped = record->at_end && record->skipped && !series->own[MH_FLAG_RETRY_FAILED].given;
+  fputs(skipped ? " --retry-failed\n" : "\n", stderr);
 }
 
 /* What a series has done so far. */
@@ -214,7 +231,11 @@ static void print_total(const struct mh_series *series, const struct tally *tall
   if (series->cli->json || series->cli->quiet) return;
   mh_figure migrations, documents, changed, time;
   fputs(mh_things_text(series->count, "migration", migrations), stdout);
-  if (!tally->run) {
+  if (!series->count) {
+    puts("; nothing to do");
+    return;
+  }
+  if (!tally->run && tally->complete == series->count) {
     puts(series->count == 1 ? ", complete; nothing to do" : ", all complete; nothing to do");
     return;
   }
@@ -246,11 +267,21 @@ static mh_status look_again(mh_store *store, struct mh_series_member *member, st
   return MH_OK;
 }
 
+/* What names this one alone, where a runner named it; else what was typed. */
+static const char *own_target(const struct mh_series_member *member, mh_path path) {
+  mh_path file;
+  if (!mh_script_is_series(member->script) || !mh_series_target_of(member->script, member->name, path))
+    return member->target;
+  snprintf(file, sizeof file, "%.*s", (int)(strstr(path, ".lua") + strlen(".lua") - path), path);
+  return access(file, R_OK) == 0 ? path : member->target; /* else it has a name of its own */
+}
+
 /* The command that goes on with this one alone. */
-static bool write_own_command(const struct mh_series *series, const struct mh_migration *migration,
+static bool write_own_command(const struct mh_series *series, const struct mh_series_member *member,
                               struct mh_buffer *command) {
+  mh_path path;
   return mh_command_begin(series->cli, command) &&
-         (series->own[MH_FLAG_CODE].given || mh_command_word(command, migration->script)) &&
+         (series->own[MH_FLAG_CODE].given || mh_command_word(command, own_target(member, path))) &&
          mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) && mh_buffer_append(command, "", 1);
 }
 
@@ -289,7 +320,7 @@ static int run_member(struct mh_series *series, mh_store *store, struct mh_serie
   int result;
   mh_status status = look_again(store, member, &err);
   if (!status) status = add_helpers(series, member->script, &err);
-  if (!status && !(write_own_command(series, &migration, &command) &&
+  if (!status && !(write_own_command(series, member, &command) &&
                    mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) && mh_buffer_append(&arguments, "", 1)))
     status = mh_fail_nomem(&err);
   if (status) {
@@ -297,6 +328,9 @@ static int run_member(struct mh_series *series, mh_store *store, struct mh_serie
   } else {
     migration = *mh_script_migration(member->script); /* with its helpers */
     migration.command = (const char *)command.data;
+    options.retry_failed &= member->record.skipped > 0; /* of a series some have none */
+    if (series->own[MH_FLAG_CODE].given && member->record.state == MH_RUN_SUCCESS && !options.cursor)
+      options.reset = true; /* what tries things out runs as often as it is typed */
     options.who = mh_who(who);
     options.arguments = (const char *)arguments.data + (arguments.size > 1); /* without the space at its start */
     result = run_taken(series, store, member, &migration, &options, tally, outcome);

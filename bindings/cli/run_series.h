@@ -5,6 +5,7 @@
 
 #include "run_flags.h"
 #include "run_show.h"
+#include "script_place.h"
 
 struct mh_series_member {
   mh_script *script;
@@ -27,9 +28,12 @@ struct mh_series {
   struct mh_run_show show;   /* of the member that is run */
 };
 
-/* Opens a script and adds its migrations. `series` has cli, own and the two flags, else all zero; its address stays the
- * same. MH_USAGE: one of that name is in it already. */
+/* Opens a script and adds its migrations. `series` has cli, own, show.cli and the two flags, else all zero; its address
+ * stays the same. MH_USAGE: one of that name is in it already. */
 mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_error *err);
+/* The target that a name is of, as names of the script's directory are: "migrations:a" of "scripts/migrations.lua:a". False
+ * where it is too long for a path. It need not exist. */
+bool mh_series_target_of(const mh_script *script, const char *name, mh_path target);
 /* Adds that of -e. */
 mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err);
 /* What the scripts say, as mh_run_flags_check() takes it. */

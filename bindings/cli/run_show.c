@@ -23,7 +23,7 @@ static void announce(const struct mh_run_show *show, const struct mh_migration *
   if (options->retry_failed)
     mh_print_notice(show->cli, "%s: retrying %s that failed", migration->name,
                     mh_things_text(before->skipped, "document", documents));
-  else if (resumes(show))
+  else if (resumes(show) && !(before->at_end && before->skipped)) /* else it failed again, at once */
     mh_print_notice(show->cli, "%s: resuming at %s", migration->name, extent);
   if (changed)
     mh_print_notice(show->cli, "%s has changed since; the run goes on with the new one (--reset begins again)",
@@ -165,14 +165,17 @@ void mh_run_show_complete(const struct mh_cli *cli, const struct mh_migration *m
 static void print_summary(const struct mh_run_show *show, const struct mh_run_record *record) {
   mh_figure documents, all, changed, time, rate;
   uint64_t now = record->processed - show->before.processed;
+  if (show->before.skipped > record->skipped) now += show->before.skipped - record->skipped; /* counted when they failed */
   mh_print_plain(stdout, record->name);
   printf(": %s", mh_things_text(now, "document", documents));
   if (resumes(show)) printf(" (%s in all)", mh_count_text(record->processed, all));
   printf(", %s changed, in %s", mh_count_text(record->changed - show->before.changed, changed),
          mh_duration_text(show->seconds, time));
   if (now) printf(" (%s)", mh_rate_text((double)now / show->seconds, rate));
-  printf("; write lock held %.1f ms at a time, at most %.1f ms\n", mh_lock_times_ms(&show->locks, 0.5),
-         mh_lock_times_ms(&show->locks, 1));
+  if (show->locks.count)
+    printf("; write lock held %.1f ms at a time, at most %.1f ms", mh_lock_times_ms(&show->locks, 0.5),
+           mh_lock_times_ms(&show->locks, 1));
+  putchar('\n');
 }
 
 static void print_stop(const struct mh_run_show *show, const struct mh_run_options *options,

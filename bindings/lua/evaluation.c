@@ -341,8 +341,12 @@ static const char *traceback(void *self) {
 }
 
 struct mh_evaluator mh_lua_evaluator(struct mh_lua_evaluation *evaluation) {
-  return (struct mh_evaluator){
-      .self = evaluation, .begin = begin, .evaluate = evaluate, .traceback = traceback, .range = range};
+  bool has_range = evaluation->functions.custom_range != LUA_NOREF;
+  return (struct mh_evaluator){.self = evaluation,
+                               .begin = begin,
+                               .evaluate = evaluate,
+                               .traceback = traceback,
+                               .range = has_range ? range : NULL};
 }
 
 /* ---- the state ---- */

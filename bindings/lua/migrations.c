@@ -25,6 +25,8 @@ struct mh_script {
   char *path;         /* of the target: "scripts/x.lua"; what a hang is blamed on */
   const char *export; /* of the target: "x"; NULL when it names none */
   char *code, *table; /* of mh_script_open_code(); else NULL */
+  int result_ref;     /* what the script returned; LUA_NOREF for code */
+  char *chosen;       /* by mh_script_choose_named(); else NULL */
   mh_lua *lua;
   struct mh_lua_evaluation evaluation;
   struct mh_lua_notice notice;
@@ -109,6 +111,8 @@ static int choose(lua_State *L) {
   enum { RESULT = 1, CHOSEN = 3, EXPORT = 4 };
   mh_script *script = lua_touserdata(L, 2);
   size_t ignored;
+  lua_pushvalue(L, RESULT);
+  script->result_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mh_lua_push_export(L, RESULT, script->path, script->export);
   if (mh_lua_runner_at(L, CHOSEN, &ignored)) {
     take_series(L, script, CHOSEN, RESULT);
@@ -117,6 +121,18 @@ static int choose(lua_State *L) {
   reserve_members(L, script, 1);
   struct member *member = add_member(L, script, CHOSEN);
   mh_lua_write_name(L, CHOSEN, script->path, lua_tostring(L, EXPORT), member->name);
+  return 0;
+}
+
+/* choose_named(script): takes the one that `chosen` means. [-0,+?,e] */
+static int choose_named(lua_State *L) {
+  enum { RESULT = 2 };
+  mh_script *script = lua_touserdata(L, 1);
+  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
+  lua_rawgeti(L, LUA_REGISTRYINDEX, script->result_ref);
+  mh_lua_push_referenced(L, RESULT, script->path, script->chosen, name);
+  struct member *member = add_member(L, script, lua_gettop(L));
+  memcpy(member->name, name, sizeof name);
   return 0;
 }
 
@@ -348,11 +364,33 @@ bool mh_script_is_parallel(const mh_script *script) {
   return script->member_count && script->members[script->taken].definition.parallelize;
 }
 
+mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err) {
+  if (!script->is_series || script->member_count)
+    return mh_fail(err, MH_USAGE, "%s names what it runs; only migrations.runner() is told so from outside",
+                   script->target);
+  free(script->chosen);
+  script->chosen = strdup(name);
+  if (!script->chosen) return mh_fail_nomem(err);
+  mh_status status = call(script, choose_named, 0, err);
+  if (status) {
+    script->member_count = 0;
+    return status;
+  }
+  mh_lua_script_hash(script->lua, script->hash); /* with the module that was loaded now */
+  mh_script_select(script, 0);
+  return MH_OK;
+}
+
 /* One more, which is to be the same script still. */
 static mh_status add_helper(mh_script *script, struct mh_error *err) {
   mh_script *helper;
   mh_status status = open_target(script->target, &script->options, true, &helper, err);
   if (status) return status;
+  if (script->chosen) status = mh_script_choose_named(helper, script->chosen, err);
+  if (status) {
+    mh_script_close(helper);
+    return status;
+  }
   script->helpers[script->helper_count] = helper;
   script->helper_evaluators[script->helper_count++] = mh_lua_evaluator(&helper->evaluation);
   helper->evaluation.db.notice = &script->notice;
@@ -375,6 +413,8 @@ mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error
   return status;
 }
 
+const char *mh_script_root(const mh_script *script) { return mh_lua_root_shown(script->lua); }
+
 void mh_script_close(mh_script *script) {
   if (!script) return;
   for (size_t i = 0; i < script->helper_count; i++) mh_script_close(script->helpers[i]);
@@ -389,6 +429,7 @@ void mh_script_close(mh_script *script) {
   free(script->command);
   free(script->path);
   free(script->code);
+  free(script->chosen);
   free(script->table);
   free(script);
 }

@@ -1,6 +1,7 @@
 #include "script.h"
 
 #include "evaluator.h"
+#include "migrations.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -23,6 +24,16 @@ void mh_lua_hash_text(mh_lua_hash hash, char text[33]) {
 }
 
 void mh_lua_script_hash(const mh_lua *lua, char text[33]) { mh_lua_hash_text(lua->hash, text); }
+
+mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err) {
+  struct mh_buffer bytes = {0};
+  mh_status status = mh_lua_read_file(path, path, &bytes, err);
+  if (!status) mh_lua_hash_text(mh_lua_hash_bytes(mh_lua_hash_begin, bytes.data, bytes.size), text);
+  mh_buffer_free(&bytes);
+  return status;
+}
+
+const char *mh_lua_root_shown(const mh_lua *lua) { return lua->root_shown ? lua->root_shown : ""; }
 
 const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
 
@@ -198,5 +209,6 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err) {
   lua_pop(L, 1);
   mh_fail(err, MH_INVALID, "the script returns nothing; end it with: return migrations.define { table = ..., "
                            "migrateOne = function(ctx, doc) ... end }");
+  err->code = MH_SCRIPT_RETURNS_OTHER;
   return mh_error_at(err, "%s", path);
 }
