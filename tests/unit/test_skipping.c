@@ -306,7 +306,7 @@ static void the_same_where_it_would_stop_the_run(void **state) {
   f->fails = unless_mended;
   run_fails(f, (struct mh_run_options){.batch_size = 10}, MH_SCRIPT, "no 13");
   assert_int_equal(f->given[3], 2);
-  assert_counts(f, 10, 10, 0);
+  assert_counts(f, 3 + 8, 11, 0); /* the rest of the batch that was disturbed, in a smaller one */
 }
 
 /* What another writer rewrites behind the cursor comes again with catchUp: then a skipped one may succeed, a migrated one
@@ -478,8 +478,8 @@ static void a_damaged_document_is_never_skipped(void **state) {
   for (int again = 0; again < 2; again++) {
     assert_int_equal(run(f, any), MH_DAMAGED);
     assert_int_equal(f->record.state, MH_RUN_FAILED);
-    assert_counts(f, 55, 50, 5); /* those before it are stored, with their rows */
-    assert_int_equal(check_rows(f, every_tenth, 55), 5);
+    assert_counts(f, 55, 49, 6); /* those before it are stored, with their rows */
+    assert_int_equal(check_rows(f, every_tenth, 55), 6);
   }
 }
 
