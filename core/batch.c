@@ -174,9 +174,17 @@ static bool too_many(const struct evaluation *evaluation, struct mh_error *error
   return why;
 }
 
-static bool may_skip(const struct evaluation *evaluation, const struct mh_error *error) {
+/* Whether the document is left as it was, and the run goes on. One that had been skipped before is counted already. */
+static mh_status look_at_failure(const struct evaluation *evaluation, struct mh_error *error, bool *skips,
+                                 struct mh_error *err) {
   bool of_document = error->status == MH_SCRIPT || error->status == MH_INVALID || error->status == MH_LIMIT;
-  return evaluation->task->skip.skip && of_document;
+  uint8_t key[MH_SKIPPED_KEY_BYTES];
+  bool was_skipped;
+  *skips = false;
+  if (!evaluation->task->skip.skip || !of_document) return MH_OK;
+  mh_status status = find_skipped(evaluation, key, &was_skipped, err);
+  *skips = !status && (was_skipped || !too_many(evaluation, error));
+  return status;
 }
 
 /* Leaves the document as it was, and writes down why. */
@@ -185,9 +193,9 @@ static mh_status skip_document(struct evaluation *evaluation, const struct mh_er
   uint8_t key[MH_SKIPPED_KEY_BYTES];
   char id[MH_FOREIGN_ID_BYTES_MAX + 1];
   bool was_skipped;
-  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
   mh_status status = find_skipped(evaluation, key, &was_skipped, err);
   if (status) return status;
+  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
   copy_id(&evaluation->document, id);
   const struct mh_skipped skipped = {.key = evaluation->document.key,
                                      .id = mh_slice_text(id),
@@ -394,8 +402,10 @@ static mh_status evaluate_feed(struct evaluation *evaluation, struct mh_error *e
       *err = *error;
       return err->status;
     }
-    if (!may_skip(evaluation, error) || too_many(evaluation, error)) return note_failure(evaluation, err);
-    status = skip_document(evaluation, error, err);
+    bool skips;
+    status = look_at_failure(evaluation, error, &skips, err);
+    if (!status && !skips) return note_failure(evaluation, err);
+    if (!status) status = skip_document(evaluation, error, err);
   }
   return status;
 }

@@ -389,6 +389,15 @@ static void print_output(const struct run *run, const struct mh_stored *stored, 
   if (to > from) options->output(options->self, mh_slice(changes->output.data + from, to - from));
 }
 
+/* A retry goes on behind what was stored, failed again or not, and is over when its list is. */
+static void note_retry(struct run *run, const struct mh_batch *batch, const struct mh_batch_result *result) {
+  if (batch->source != MH_BATCH_SKIPPED) return;
+  run->retrying = result->disturbed || !batch->range.to_end;
+  if (!result->stored) return;
+  run->retry_begun = true;
+  run->retry_from = batch->changes->marks[result->stored - 1].key;
+}
+
 /* Takes in what storing a batch gave. */
 static mh_status learn(struct run *run, const struct mh_batch *batch, const struct mh_stored *stored,
                        struct mh_error *err) {
@@ -412,6 +421,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
   } else {
     mh_pacing_held(&run->pacing, documents, (double)stored->held_ns, batch->full);
   }
+  note_retry(run, batch, &stored->result);
   follow(run, &stored->result.control);
   print_output(run, stored, batch->changes);
   if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, run->record);
@@ -631,16 +641,9 @@ static mh_status list_round(struct run *run, struct mh_error *err) {
   mh_status status = mh_txn_renew(run->txn, NULL, err);
   if (!status) status = mh_batch_evaluate(&task, run->txn, &batch, err);
   if (status) return status;
-  struct mh_key last = batch.range.to;
-  bool retried = task.source == MH_BATCH_SKIPPED, to_end = batch.range.to_end, any = batch.changes->mark_count;
-  run->late_rounds += !retried;
+  run->late_rounds += task.source == MH_BATCH_LISTED;
   status = keep_pace(run, err);
-  if (!status) status = store_last(run, &batch, &again, err);
-  if (status || again || !retried) return status;
-  run->retrying = !to_end;
-  run->retry_begun = run->retry_begun || any;
-  if (any) run->retry_from = last;
-  return MH_OK;
+  return status ? status : store_last(run, &batch, &again, err);
 }
 
 static mh_status loop(struct run *run, struct mh_error *err) {
