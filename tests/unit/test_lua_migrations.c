@@ -302,7 +302,7 @@ static void a_runner_that_is_told(void **state) {
       {"a", "m:a"}, {"m:a", "m:a"}, {"named", "own"}, {"other:x", "other:x"}, {"alone", "alone"},
   };
   static const struct { const char *reference; mh_status status; const char *message; } failures[] = {
-      {"b", MH_USAGE, "m.lua: there is no migration \"b\"; there is a, named, run; one of another script is named as"},
+      {"b", MH_USAGE, "m.lua: there is no migration \"b\" (of another script: \"other:export\"); there is a, named, run"},
       {"", MH_USAGE, "there is no migration \"\""},
       {"m:", MH_USAGE, "there is no migration \"m:\""},
       {":", MH_USAGE, "there is no migration \":\""},
