@@ -21,6 +21,7 @@ enum act {
   COPY_BEFORE,   /* a number of the document before */
   READ_COUNTER,
   COUNT_UP,
+  EXPECT_COUNT,  /* counts up, and fails where not each document before has */
   INSERT_ASIDE,
   INSERT_OWN,
   COUNT_ASIDE,   /* how many there are by now */
@@ -31,7 +32,8 @@ enum act {
 
 struct plan {
   unsigned seed, acts; /* `acts`: a bit each */
-  unsigned one_in;     /* so manieth document acts */
+  unsigned one_in;     /* so manieth document acts, */
+  int64_t acts_before; /* of those before this one; 0: of all */
   int64_t fails_at;    /* and all behind it; below 0: none */
   size_t value_bytes;  /* that a document writes into itself */
   uint64_t stop_after; /* documents evaluated; 0: never */
@@ -55,6 +57,7 @@ struct fixture {
   _Atomic uint64_t evaluated;
   _Atomic bool stop, stop_writing;
   int documents;
+  uint64_t processed; /* by the last look at the progress */
   struct mh_buffer printed;
   struct mh_error err, writer_err;
 };
@@ -183,9 +186,11 @@ static mh_status act(struct hand *hand, enum act act, const struct mh_table *tab
       return status;
     case READ_COUNTER:
     case COUNT_UP:
+    case EXPECT_COUNT:
       status = first_of(txn, table_of(txn, "counter"), &document, err);
       if (!status) *copied = number(document.bson, "n");
-      if (!status && act == COUNT_UP) status = set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
+      if (!status && act == EXPECT_COUNT && *copied != i) status = mh_fail(err, MH_SCRIPT, "a count is missing");
+      if (!status && act != READ_COUNTER) status = set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
       return status;
     case INSERT_ASIDE: return insert(txn, table_of(txn, "aside"), i, err);
     case INSERT_OWN: return insert(txn, table, i, err);
@@ -249,7 +254,7 @@ static mh_status evaluate_one(struct hand *hand, const struct mh_table *table, c
   if (atomic_fetch_add(&f->evaluated, 1) + 1 == plan->stop_after) atomic_store(&f->stop, true);
   bool fails = plan->fails_at >= 0 && i >= plan->fails_at;
   linger(hand, roll, i == plan->fails_at);
-  if (plan->acts && roll % plan->one_in == 0) {
+  if (plan->acts && roll % plan->one_in == 0 && (!plan->acts_before || i < plan->acts_before)) {
     enum act which = (enum act)((roll >> 8) % ACTS);
     while (!(plan->acts >> which & 1)) which = (enum act)((which + 1) % ACTS);
     status = act(hand, which, table, i, roll, &copied, err);
@@ -444,6 +449,7 @@ static void as_one_would(void **state) {
     uint64_t roll = mixed(seed);
     f->plan = (struct plan){.seed = seed, .fails_at = -1, .one_in = one_in[roll % 5],
                             .acts = (roll >> 8) % 3 ? 1u << (roll >> 16) % ACTS : (unsigned)(roll >> 24) % (1u << ACTS)};
+    f->plan.acts &= ~(1u << EXPECT_COUNT);
     compare(f, 300 + (int)(roll >> 40) % 300, 1 + (roll >> 50) % HELPERS_MAX, batch_sizes[(roll >> 52) % 4], &several);
     assert_int_equal(several.status, MH_OK);
     assert_int_equal(several.record.state, MH_RUN_SUCCESS);
@@ -514,14 +520,37 @@ static void stopped_and_resumed(void **state) {
   mh_buffer_free(&one.text);
 }
 
+static void stop_behind_nothing(void *self, const struct mh_run_progress *progress) {
+  struct fixture *f = self;
+  if (progress->record->processed == f->processed) atomic_store(&f->stop, true);
+  f->processed = progress->record->processed;
+}
+
+/* Pieces of nothing but what the run inserted itself move the cursor too: it does not come back for these. */
+static void stopped_among_its_own(void **state) {
+  struct fixture *f = *state;
+  struct mh_run_record record;
+  enum mh_run_outcome outcome = MH_RUN_HALTED;
+  fill(f, 1000);
+  f->helper_count = 2;
+  f->plan = (struct plan){.fails_at = -1, .acts = 1u << INSERT_OWN, .one_in = 1, .acts_before = 50};
+  unsigned runs = 0;
+  for (; outcome == MH_RUN_HALTED; runs++)
+    OK(run(f, (struct mh_run_options){.batch_size = 10, .progress = stop_behind_nothing}, &record, &outcome));
+  assert_true(runs > 1);
+  assert_int_equal(record.own, 50);
+  assert_int_equal(record.processed, 1000);
+}
+
 /* Where each document depends on the one before, the helpers are let go before long. */
 static void hampered(void **state) {
   struct fixture *f = *state;
   struct outcome several = {0};
-  static const enum act acts[] = {COUNT_UP, INSERT_ASIDE, COPY_BEFORE};
+  static const enum act acts[] = {COUNT_UP, INSERT_ASIDE, COPY_BEFORE, EXPECT_COUNT};
   for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
     f->plan = (struct plan){.fails_at = -1, .acts = 1u << acts[i], .one_in = 1};
     compare(f, 6000, 2, 16, &several);
+    assert_int_equal(several.status, MH_OK);
     assert_in_range(several.evaluated, 6000, 6000 * 5 / 4);
   }
   mh_buffer_free(&several.text);
@@ -662,7 +691,8 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(as_one_would), TEST(all_take_part),       TEST(pieces_cut_short),
-                                     TEST(a_document_fails), TEST(stopped_and_resumed), TEST(hampered),
+                                     TEST(a_document_fails), TEST(stopped_and_resumed), TEST(stopped_among_its_own),
+                                     TEST(hampered),
                                      TEST(raced)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
