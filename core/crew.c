@@ -29,7 +29,6 @@ struct print {
 struct footprint {
   struct print *prints;
   size_t count;
-  bool made_tables;
   bool inserts; /* perhaps into the walked table */
   bool strays;  /* it wrote documents of the walked table behind its last one, `stray` the first of them */
   struct mh_key stray;
@@ -79,8 +78,7 @@ struct mh_crew {
   /* the storing thread's */
   struct trace *traces;
   size_t trace_count;
-  uint64_t made_tables;      /* the last batch that did; 0: none */
-  uint64_t strayed;          /* likewise; all that did wrote nothing before `stray` */
+  uint64_t strayed;          /* the last batch that did; 0: none did. All that did wrote nothing before `stray` */
   struct mh_key stray;
   unsigned score;            /* rises with what was cut, falls with what was not */
 };
@@ -163,7 +161,7 @@ static mh_status take_footprint(mh_txn *txn, const char *table_name, const mh_ch
                                 struct footprint *footprint, struct mh_error *err) {
   const struct mh_table *walked = mh_txn_table(txn, mh_slice_text(table_name));
   struct print *print;
-  *footprint = (struct footprint){.prints = footprint->prints, .made_tables = changes->pending_count > 0};
+  *footprint = (struct footprint){.prints = footprint->prints};
   for (size_t i = 0; i < changes->space_count; i++) {
     const struct mh_table *table = mh_catalogue_table_of_documents(mh_txn_catalogue(txn), changes->spaces[i].space);
     if (!table || !changes->spaces[i].count) continue;
@@ -270,18 +268,16 @@ static size_t first_dependent(const mh_crew *crew, const struct piece *piece, si
   return documents;
 }
 
-/* Leaves of an evaluated piece the documents that no batch of the run disturbed (crew.h, 1 to 4), as though it had been
- * cut short there. False: none are left, and there was one. */
+/* Leaves of an evaluated piece the documents that no batch of the run disturbed (crew.h), as though it had been cut short
+ * there. False: none is left. */
 static bool cut(mh_crew *crew, struct piece *piece) {
   struct mh_batch *batch = &piece->batch;
   const struct mh_mark *marks = batch->changes->marks;
   size_t all = batch->changes->mark_count, documents = all;
-  bool void_all = crew->made_tables > piece->seen;
-  if (void_all) documents = 0;
   while (documents && crew->strayed > piece->seen && compare_keys(&marks[documents - 1].key, &crew->stray) >= 0)
     documents--;
   documents = first_dependent(crew, piece, documents);
-  if (documents == all && !void_all) return true;
+  if (documents == all) return true;
   crew->score += SCORE_CUT;
   batch->changes->mark_count = documents;
   batch->failed = batch->full = batch->range.to_end = false;
@@ -354,7 +350,6 @@ static mh_status remember(mh_crew *crew, const struct footprint *footprint, stru
   mh_status status = MH_OK;
   crew->stored++;
   for (size_t i = 0; !status && i < footprint->count; i++) status = leave_trace(crew, &footprint->prints[i], err);
-  if (footprint->made_tables) crew->made_tables = crew->stored;
   if (!footprint->strays) return status;
   if (!unseen(crew, crew->strayed) || compare_keys(&footprint->stray, &crew->stray) < 0) crew->stray = footprint->stray;
   crew->strayed = crew->stored;

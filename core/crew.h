@@ -8,14 +8,13 @@
  * is not stored, because it was cut short or disturbed, is evaluated again from where it ended: those behind it stay.
  *
  * The result is that of a serial run. A piece is evaluated over a snapshot alone: it has not seen the batches of this
- * run that were not stored when that began. The commit takes those for its own (commit.h), so they are judged here, where
- * all of them are known. Since the snapshot, such a batch
+ * run that were not stored when that began. To the commit they are the run's own, and disturb nothing (commit.h); so they are
+ * judged here, where all of them are known. Where such a batch
  *   1. wrote a table that a document of the piece read,
- *   2. issued a creation time in a table that the document issued one in,
- *   3. wrote documents of the walked table beyond its own end, and the document is at or behind the first of these, or
- *   4. made a table (so the catalogue the piece was evaluated under is not that of now):
- * then that document, and those behind it, are evaluated again, before they are handed out. What others write is left to
- * the commit, as ever. A script whose documents depend on each other so gains nothing: mh_crew_is_hampered says so. */
+ *   2. issued a creation time in a table that the document issued one in, or
+ *   3. wrote documents of the walked table beyond its own last one, and the document is at or behind the first of these,
+ * that document and those behind it are evaluated again before they are handed out. What others did is left to the commit,
+ * and so is a changed catalogue. Where documents depend on those before them nothing is gained: mh_crew_is_hampered. */
 #ifndef MH_CREW_H
 #define MH_CREW_H
 
