@@ -88,11 +88,16 @@ mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_
   return status ? status : add_members(series, script, target, err);
 }
 
-bool mh_series_target_of(const mh_script *script, const char *name, mh_path target) {
-  int path_size = (int)strcspn(name, ":");
-  int written = snprintf(target, sizeof(mh_path), "%s%.*s.lua%s", mh_script_root(script), path_size, name,
-                         name + path_size);
-  return written >= 0 && (size_t)written < sizeof(mh_path);
+mh_status mh_series_target_of(const mh_script *script, const char *name, mh_path target, struct mh_error *err) {
+  mh_path module, path;
+  size_t size = strcspn(name, ":");
+  if (size >= sizeof module) return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+  memcpy(module, name, size);
+  module[size] = 0;
+  mh_status status = mh_script_path(mh_script_root(script), module, path, err);
+  if (status) return status;
+  if ((size_t)snprintf(target, sizeof(mh_path), "%s%s", path, name + size) < sizeof(mh_path)) return MH_OK;
+  return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
 }
 
 mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err) {
@@ -120,7 +125,8 @@ unsigned mh_series_facts(const struct mh_series *series) {
 /* What names this one alone, where a runner named it; else what was typed. */
 static const char *own_target(const struct mh_series_member *member, mh_path path) {
   mh_path file;
-  if (!mh_script_is_series(member->script) || !mh_series_target_of(member->script, member->name, path))
+  struct mh_error ignored;
+  if (!mh_script_is_series(member->script) || mh_series_target_of(member->script, member->name, path, &ignored))
     return member->target;
   snprintf(file, sizeof file, "%.*s", (int)(strstr(path, ".lua") + strlen(".lua") - path), path);
   return access(file, R_OK) == 0 ? path : member->target; /* else it has a name of its own */

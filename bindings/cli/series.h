@@ -31,9 +31,9 @@ struct mh_series {
 /* Opens a script and adds its migrations. `series` has cli, own, show.cli and the two flags, else all zero; its address
  * stays the same. MH_USAGE: one of that name is in it already. */
 mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_error *err);
-/* The target that a name is of, as names of the script's directory are: "migrations:a" of "scripts/migrations.lua:a". False
- * where it is too long for a path. It need not exist. */
-bool mh_series_target_of(const mh_script *script, const char *name, mh_path target);
+/* The target that a name is of, among the scripts that this one is among: "migrations:a" of "scripts/migrations.lua:a". It
+ * need not exist. MH_USAGE: it cannot be a name. */
+mh_status mh_series_target_of(const mh_script *script, const char *name, mh_path target, struct mh_error *err);
 /* Adds that of -e. */
 mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err);
 /* Makes its script take it. */
