@@ -1,9 +1,9 @@
 /* verify: whether a migration has anything left to do. */
+#include "migration_names.h"
 #include "preview_report.h"
 #include "progress.h"
 #include "render.h"
 #include "stop.h"
-#include "../../core/nearest.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -140,31 +140,13 @@ static void print_repeats(const struct verification *verification) {
 
 /* ---- which ---- */
 
-static mh_status fail_unknown(mh_store *store, const char *name, struct mh_error *err) {
-  struct mh_run_record *records;
-  size_t count;
-  mh_status status = mh_run_records(store, &records, &count, err);
-  if (status) return status;
-  struct mh_nearest nearest = mh_nearest(name);
-  for (size_t i = 0; i < count; i++) mh_nearest_offer(&nearest, records[i].name);
-  status = mh_fail(err, MH_INVALID, "no migration '%s' has run on this store; %s%s%s", name,
-                   nearest.best ? "did you mean '" : "name its script: mighost verify SCRIPT.lua[:EXPORT]",
-                   nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
-  free(records);
-  return status;
-}
-
 /* The script that the migration of that name ran from, which is named relative to where it ran. */
-static mh_status find_script(mh_store *store, const char *name, char script[1025], struct mh_error *err) {
-  struct mh_run_record record;
-  bool found;
-  mh_status status = mh_run_look(store, name, &record, &found, err);
-  if (status) return status;
-  if (!found) return fail_unknown(store, name, err);
-  if (!record.script[0])
+static mh_status find_script(const struct mh_run_record *record, char script[1025],
+                             struct mh_error *err) {
+  if (!record->script[0])
     return mh_fail(err, MH_INVALID, "%s was not run from a script; what it would still change: mighost -e CODE --table %s "
-                                    "--dry-run", name, record.table);
-  memcpy(script, record.script, sizeof record.script);
+                                    "--dry-run", record->name, record->table);
+  snprintf(script, sizeof record->script, "%s", record->script);
   char *export = NULL;
   for (char *at = script; (at = strstr(at, ".lua:")); at++) export = at + strlen(".lua");
   if (export) *export = 0;
@@ -172,7 +154,17 @@ static mh_status find_script(mh_store *store, const char *name, char script[1025
   if (export) *export = ':';
   if (there) return MH_OK;
   return mh_fail(err, MH_INVALID, "%s ran from %s, which is not there, seen from this directory; name it as it is now: "
-                                  "mighost verify SCRIPT.lua[:EXPORT]", name, record.script);
+                                  "mighost verify SCRIPT.lua[:EXPORT]", record->name, record->script);
+}
+
+static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, char script[1025],
+                         struct mh_error *err) {
+  struct mh_run_record *records = NULL;
+  size_t count;
+  mh_status status = mh_names_records(store, arguments, NULL, &records, &count, err);
+  if (!status) status = find_script(&records[0], script, err);
+  free(records);
+  return status;
 }
 
 /* Takes the migration of that name. */
@@ -256,7 +248,7 @@ static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arg
   bool by_name = !mh_is_script(operand);
   char stored[1025];
   mh_script *script = NULL;
-  mh_status status = by_name ? find_script(store, operand, stored, err) : MH_OK;
+  mh_status status = by_name ? look_up(store, arguments, stored, err) : MH_OK;
   if (by_name) target = stored;
   if (!status) status = mh_script_open(target, &opened, &script, err);
   if (!status && by_name) status = select_member(script, target, operand, err);
