@@ -122,8 +122,10 @@ static void print_fault(const struct mh_run_show *show, const struct mh_error *f
   if (!*document) return;
   fputs("while migrating ", stderr);
   mh_print_styled(stderr, show->cli->color_err, MH_STYLE_BOLD, document);
-  fputs(", batch rolled back, resume with: ", stderr);
-  mh_print_plain(stderr, show->command);
+  if (show->command) { /* it is no dry run */
+    fputs(", batch rolled back, resume with: ", stderr);
+    mh_print_plain(stderr, show->command);
+  }
   fputc('\n', stderr);
 }
 
