@@ -75,8 +75,6 @@ static mh_status look(struct verification *verification, mh_store *store, _Atomi
 
 /* ---- telling ---- */
 
-static const char *id_of(const mh_document_place place) { return strchr(place, '/') + 1; }
-
 static size_t sample_count(const struct verification *verification) {
   return verification->remaining < SAMPLE_MAX ? (size_t)verification->remaining : SAMPLE_MAX;
 }
@@ -91,7 +89,7 @@ static void print_text(const struct verification *verification) {
   puts("sampleRemaining:");
   for (size_t i = 0; i < sample_count(verification); i++) {
     fputs("  ", stdout);
-    mh_print_id(stdout, false, id_of(verification->sample[i]));
+    mh_print_id(stdout, false, mh_place_id(verification->sample[i]));
     putchar('\n');
   }
 }
@@ -104,7 +102,7 @@ static cJSON *new_json(const struct verification *verification) {
   cJSON *sample = ok ? cJSON_AddArrayToObject(object, "sampleRemaining") : NULL;
   ok = sample != NULL;
   for (size_t i = 0; ok && i < sample_count(verification); i++)
-    ok = mh_json_add_item(sample, id_of(verification->sample[i]));
+    ok = mh_json_add_item(sample, mh_place_id(verification->sample[i]));
   if (ok) return object;
   cJSON_Delete(object);
   return NULL;
@@ -215,7 +213,7 @@ static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_
   return status;
 }
 
-/* A series, or the one of that name (NULL: the one the script has). */
+/* What the script has; with `only_taken`, of a series only the one it has taken. */
 static mh_status verify_all(const struct mh_cli *cli, mh_store *store, mh_script *script, bool only_taken,
                             bool *complete, struct mh_error *err) {
   _Atomic bool *stop = mh_stop_on_signal(NULL);

@@ -120,6 +120,10 @@ static void bounds_of_differences(void **state) {
   differences(f, "{}", (const char *)json.data);
   assert_int_equal(f->differences.count, MH_DIFFERENCES_MAX);
   assert_int_equal(f->differences.more, 4000);
+  assert_int_equal(f->differences.more_removed, 0);
+  add(f, "users", (const char *)json.data, "{}");
+  assert_int_equal(f->shapes.losses[0].count, 1);
+  assert_int_equal(f->shapes.loss_count + f->shapes.other_losses, 5000);
   mh_buffer_free(&json);
   mh_buffer_free(&json);
   assert_path_cut(f, "x\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9");
