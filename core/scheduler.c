@@ -42,7 +42,7 @@ struct run {
   struct mh_pacing pacing;
   double empty_commit_ns;
   double paced_from_ms;    /* --throttle counts from here, */
-  uint64_t paced_from;     /* when so many documents were processed */
+  uint64_t paced;          /* and so many documents were stored since */
   uint64_t documents_left; /* of one batch, or of --limit, that are still to be stored */
   bool retrying;           /* those that were skipped come first, */
   bool retry_begun;        /* behind this one */
@@ -288,7 +288,7 @@ static mh_status start(struct run *run, bool *done, struct mh_error *err) {
 /* Begins to count documents a second from here. */
 static void pace_from_here(struct run *run) {
   run->paced_from_ms = mh_clock_ms(CLOCK_MONOTONIC);
-  run->paced_from = run->record->processed;
+  run->paced = 0;
 }
 
 /* What was asked from elsewhere stands in the record already. */
@@ -328,8 +328,7 @@ static mh_status wait_until(const struct run *run, double until_ms, bool *asked,
 static mh_status keep_pace(const struct run *run, struct mh_error *err) {
   bool asked;
   if (!(run->record->throttle > 0)) return MH_OK;
-  double documents = (double)(run->record->processed - run->paced_from);
-  return wait_until(run, run->paced_from_ms + documents / run->record->throttle * 1e3, &asked, err);
+  return wait_until(run, run->paced_from_ms + (double)run->paced / run->record->throttle * 1e3, &asked, err);
 }
 
 static void show(struct run *run) {
@@ -411,6 +410,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
     run->batches++;
     mh_lock_times_add(&run->locks_held, stored->held_ns);
     run->empty_prefixes = 0;
+    run->paced += documents;
     run->documents_left -= documents < run->documents_left ? documents : run->documents_left;
   }
   if (stored->result.disturbed) {
