@@ -251,7 +251,11 @@ static mh_status look(struct run *run, bool *resumes, struct mh_error *err) {
   /* As it was called when the run began, so that only another function gives another range. */
   run->begins_ms = *resumes ? run->record->latest_start : mh_epoch_ms();
   bool changed = strcmp(run->record->script_hash, run->migration->script_hash) != 0;
-  return *resumes && !changed ? MH_OK : find_range(run, !*resumes, err);
+  if (*resumes && !changed) return MH_OK;
+  status = find_range(run, !*resumes, err);
+  if (!status || !*resumes || run->record->state != MH_RUN_SUCCESS) return status;
+  run->range_known = false; /* of a run that is complete: its index may have been dropped since */
+  return MH_OK;
 }
 
 static mh_status start(struct run *run, bool *done, struct mh_error *err) {
