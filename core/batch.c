@@ -528,7 +528,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   else status = end_record(commit, watch, batch->source == MH_BATCH_SKIPPED && !range.to_end, record, err);
   if (!status) status = mh_run_obey(mh_commit_kv(commit), record, &result->control, err);
   double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
-  if (!mh_run_is_live(record->state) && seconds > 0) /* while it goes on it is that of late (run_rate.h) */
+  bool of_late = mh_run_is_live(record->state) && record->rate > 0; /* while it goes on: run_rate.h */
+  if (!of_late && seconds > 0)
     record->rate = (double)(record->processed - record->resumed_at) / seconds;
   return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
 }
