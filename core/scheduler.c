@@ -540,9 +540,9 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
       struct mh_error stored_err;
       mh_status stored = settle(run, &again, &stored_err);
       if (stored) *err = stored_err;
-      if (stored) return stored;
+      if (stored || again) return stored; /* again: the caller begins anew; what failed over it failed for nothing */
     }
-    if (status || again) break; /* again: the caller looks at the record and begins anew */
+    if (status) break;
     size_t documents = batch.changes->mark_count;
     if (batch.range.to_end || batch.failed || stop_asked(run) || documents >= run->documents_left)
       return store_last(run, &batch, &again, err);
