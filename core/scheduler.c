@@ -494,14 +494,16 @@ static mh_status settle(struct run *run, bool *again, struct mh_error *err) {
   return status;
 }
 
-/* Hands an evaluated batch to the committer and begins the next over it. */
+/* Hands an evaluated batch to the committer and begins the next over it: over a snapshot from before it is stored. In a later
+ * one it would hide what others may have written over it, without anybody noticing. */
 static mh_status hand_over(struct run *run, struct mh_batch *batch, struct mh_error *err) {
   mh_changeset *fresh = run->spare;
   run->spare = NULL;
   run->in_flight = *batch;
   run->in_flight.changes = mh_txn_take(run->txn, fresh);
+  mh_status status = mh_txn_renew(run->txn, run->in_flight.changes, err);
   mh_committer_submit(run->committer, &run->in_flight, run->record);
-  return mh_txn_renew(run->txn, run->in_flight.changes, err);
+  return status;
 }
 
 /* Hands a batch over and waits for it. */
