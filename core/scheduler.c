@@ -619,10 +619,9 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
       struct mh_error stored_err;
       mh_status stored = settle(run, &again, &stored_err);
       if (stored) *err = stored_err;
-      if (stored) return stored;
+      if (stored || again) return stored; /* again: the caller begins anew; what failed over it failed for nothing */
     }
-    if (status || again) break; /* again: the caller looks at the record and begins anew */
-    status = keep_pace(run, err);
+    if (!status) status = keep_pace(run, err);
     if (status) break;
     if (batch.range.to_end || batch.failed || stop_asked(run) || batch.changes->mark_count >= run->documents_left ||
         parallel_due(run))
