@@ -12,7 +12,7 @@
  * judged here, where all of them are known. Where such a batch
  *   1. wrote a table that a document of the piece read,
  *   2. issued a creation time in a table that the document issued one in, or
- *   3. wrote documents of the walked table beyond its own last one, and the document is at or behind the first of these,
+ *   3. wrote documents of the walked table beyond its own last one, and so perhaps this one,
  * that document and those behind it are evaluated again before they are handed out. What others did is left to the commit,
  * and so is a changed catalogue. Where documents depend on those before them nothing is gained: mh_crew_is_hampered. */
 #ifndef MH_CREW_H
