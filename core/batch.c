@@ -10,8 +10,8 @@ enum {
   LISTED_KEYS = 1024,   /* documents of a batch from a list at most: they are scattered over the table */
   CLOCK_EVERY = 16,     /* documents between two looks at the clock */
   PAGE_BYTES = 4096,
-  GUARD_FROM = 100,     /* documents: of the first so many to so many, more than half must not fail, */
-  GUARD_TO = 1000       /* else the script is wrong, not the documents */
+  GUARDED_LEAST = 100   /* documents: of so many, and up to MH_BATCH_GUARDED_DOCUMENTS, more than half must not fail:
+                         * then the script is wrong, not the documents */
 };
 
 /* ---- evaluation ---- */
@@ -48,12 +48,14 @@ static size_t dirty_pages(const struct evaluation *evaluation) {
   return changes->scattered + ordered;
 }
 
+static bool is_set(_Atomic bool *flag) { return flag && atomic_load_explicit(flag, memory_order_relaxed); }
+
 /* Whether the batch has enough. */
 static bool enough(const struct evaluation *evaluation) {
   const struct mh_batch_task *task = evaluation->task;
   const mh_changeset *changes = evaluation->batch->changes;
   if (changes->mark_count >= task->limit) return true;
-  if (task->stop && atomic_load_explicit(task->stop, memory_order_relaxed)) return true;
+  if (is_set(task->stop) || is_set(task->dropped)) return true;
   if (mh_arena_used(changes->arena) > MH_PACING_CHANGE_BYTES) return true; /* memory is bounded in any case */
   if (task->unbounded || !changes->mark_count) return false;
   if (dirty_pages(evaluation) > MH_PACING_DIRTY_PAGES) return true;
@@ -164,7 +166,7 @@ static bool too_many(const struct evaluation *evaluation, struct mh_error *error
   if (skipped > rule->max) {
     snprintf(limit, sizeof limit, "%llu documents failed before it (--max-errors)", (unsigned long long)rule->max);
     why = limit;
-  } else if (rule->guarded && seen >= GUARD_FROM && seen <= GUARD_TO && skipped * 2 > seen) {
+  } else if (rule->guarded && seen >= GUARDED_LEAST && seen <= MH_BATCH_GUARDED_DOCUMENTS && skipped * 2 > seen) {
     why = "most of the first documents fail, so the script is to be mended; --max-errors N goes on to N of them";
   }
   size_t used = strlen(error->message);
@@ -172,9 +174,17 @@ static bool too_many(const struct evaluation *evaluation, struct mh_error *error
   return why;
 }
 
-static bool may_skip(const struct evaluation *evaluation, const struct mh_error *error) {
+/* Whether the document is left as it was, and the run goes on. One that had been skipped before is counted already. */
+static mh_status look_at_failure(const struct evaluation *evaluation, struct mh_error *error, bool *skips,
+                                 struct mh_error *err) {
   bool of_document = error->status == MH_SCRIPT || error->status == MH_INVALID || error->status == MH_LIMIT;
-  return evaluation->task->skip.skip && of_document;
+  uint8_t key[MH_SKIPPED_KEY_BYTES];
+  bool was_skipped;
+  *skips = false;
+  if (!evaluation->task->skip.skip || !of_document) return MH_OK;
+  mh_status status = find_skipped(evaluation, key, &was_skipped, err);
+  *skips = !status && (was_skipped || !too_many(evaluation, error));
+  return status;
 }
 
 /* Leaves the document as it was, and writes down why. */
@@ -183,9 +193,9 @@ static mh_status skip_document(struct evaluation *evaluation, const struct mh_er
   uint8_t key[MH_SKIPPED_KEY_BYTES];
   char id[MH_FOREIGN_ID_BYTES_MAX + 1];
   bool was_skipped;
-  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
   mh_status status = find_skipped(evaluation, key, &was_skipped, err);
   if (status) return status;
+  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
   copy_id(&evaluation->document, id);
   const struct mh_skipped skipped = {.key = evaluation->document.key,
                                      .id = mh_slice_text(id),
@@ -392,8 +402,10 @@ static mh_status evaluate_feed(struct evaluation *evaluation, struct mh_error *e
       *err = *error;
       return err->status;
     }
-    if (!may_skip(evaluation, error) || too_many(evaluation, error)) return note_failure(evaluation, err);
-    status = skip_document(evaluation, error, err);
+    bool skips;
+    status = look_at_failure(evaluation, error, &skips, err);
+    if (!status && !skips) return note_failure(evaluation, err);
+    if (!status) status = skip_document(evaluation, error, err);
   }
   return status;
 }
@@ -512,10 +524,12 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
     count_marks(changes, documents, record);
     move_cursor(batch, &range, documents, record);
   }
-  double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
-  if (seconds > 0) record->rate = (double)(record->processed - record->resumed_at) / seconds;
   if (result->failed) mh_run_record_fail(record, &batch->error, batch->failed_id, batch->traceback);
   else status = end_record(commit, watch, batch->source == MH_BATCH_SKIPPED && !range.to_end, record, err);
   if (!status) status = mh_run_obey(mh_commit_kv(commit), record, &result->control, err);
+  double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
+  bool of_late = mh_run_is_live(record->state) && record->rate > 0; /* while it goes on: run_rate.h */
+  if (!of_late && seconds > 0)
+    record->rate = (double)(record->processed - record->resumed_at) / seconds;
   return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
 }

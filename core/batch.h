@@ -16,6 +16,8 @@ enum mh_batch_source {
   MH_BATCH_SKIPPED /* those that failed and were skipped */
 };
 
+enum { MH_BATCH_GUARDED_DOCUMENTS = 1000 }; /* the first of a run: most of them must not fail */
+
 /* What happens to a document that fails. */
 struct mh_skip_rule {
   bool skip;             /* it is skipped; else the run fails */
@@ -42,7 +44,7 @@ struct mh_batch_task {
   uint64_t processed;     /* documents before this batch */
   uint32_t limit;         /* documents */
   bool unbounded;         /* the user gave the size: no other bound applies */
-  _Atomic bool *stop;     /* ends the batch after the document at hand; NULL: never */
+  _Atomic bool *stop, *dropped; /* end the batch after the document at hand; NULL: never. `dropped`: nobody waits for it */
 };
 
 /* An evaluated batch. */

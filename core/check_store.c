@@ -3,6 +3,7 @@
 #include "deploy.h"
 #include "entries.h"
 #include "migration.h"
+#include "skipped.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -143,6 +144,26 @@ struct runs {
   size_t count;
 };
 
+/* Whether the run's rows of skipped documents are sound, and as many as it says. */
+static mh_status check_skipped(struct mh_checking *checking, const struct mh_run_record *record, struct mh_error *err) {
+  struct mh_check_part *part = &checking->report->store;
+  struct mh_skipped skipped;
+  struct mh_error fault;
+  uint64_t rows = 0;
+  bool found = true;
+  mh_status status = MH_OK;
+  while (!status && found) {
+    status = mh_skipped_next(checking->kv, record->number, rows ? &skipped.key : NULL, &skipped, &found, &fault);
+    rows += !status && found;
+  }
+  if (status == MH_DAMAGED) return add(part, MH_FINDING_CATALOGUE, err, record->name, "%s", fault.message);
+  if (status) *err = fault;
+  if (status || rows == record->skipped) return status;
+  return add(part, MH_FINDING_COUNT, err, record->name,
+             "it has skipped %llu documents and lists %llu; start the run over with --reset",
+             (unsigned long long)record->skipped, (unsigned long long)rows);
+}
+
 static mh_status take_run(struct mh_checking *checking, void *self, struct mh_slice key, struct mh_slice value,
                           struct mh_error *err) {
   (void)value;
@@ -168,7 +189,7 @@ static mh_status take_run(struct mh_checking *checking, void *self, struct mh_sl
   runs->watched = moved;
   run.watch = record.watch;
   moved[runs->count++] = run;
-  return MH_OK;
+  return check_skipped(checking, &record, err);
 }
 
 static mh_status check_log(struct mh_checking *checking, const struct mh_watch *watch, const char *table,

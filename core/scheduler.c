@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "committer.h"
+#include "crew.h"
 #include "history.h"
 #include "pacing.h"
 #include "run_rate.h"
@@ -17,7 +18,8 @@ enum {
   LATE_ROUNDS_MAX = 3,        /* then the late ones are taken under the lock, so that a run ends under inserts, */
   ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked */
   THROTTLE_STEPS = 10,        /* batches a second at least under --throttle, so that it is no stop and go */
-  NAP_MS = 20, LOOK_MS = 100  /* while it waits: between looks at the stop flag, and at what others ask of it */
+  NAP_MS = 20, LOOK_MS = 100, /* while it waits: between looks at the stop flag, and at what others ask of it */
+  PARALLEL_PAUSE_FIRST = 32   /* batches by one evaluator after several were of no use, and twice as many each time again */
 };
 static const double LOCK_BUDGET_MS = 5;
 
@@ -46,6 +48,8 @@ struct run {
   bool retry_begun;        /* behind this one */
   struct mh_key retry_from;
   unsigned empty_prefixes, late_rounds, ends_missed;
+  uint64_t parallel_at;    /* batches by which the helpers are to be tried (again); */
+  uint64_t parallel_pause; /* and how many they wait for when they were of no use */
   uint64_t batches, conflicts;
   struct mh_lock_times locks_held;
   struct mh_run_rate rate;
@@ -385,6 +389,15 @@ static void print_output(const struct run *run, const struct mh_stored *stored, 
   if (to > from) options->output(options->self, mh_slice(changes->output.data + from, to - from));
 }
 
+/* A retry goes on behind what was stored, failed again or not, and is over when its list is. */
+static void note_retry(struct run *run, const struct mh_batch *batch, const struct mh_batch_result *result) {
+  if (batch->source != MH_BATCH_SKIPPED) return;
+  run->retrying = result->disturbed || !batch->range.to_end;
+  if (!result->stored) return;
+  run->retry_begun = true;
+  run->retry_from = batch->changes->marks[result->stored - 1].key;
+}
+
 /* Takes in what storing a batch gave. */
 static mh_status learn(struct run *run, const struct mh_batch *batch, const struct mh_stored *stored,
                        struct mh_error *err) {
@@ -408,6 +421,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
   } else {
     mh_pacing_held(&run->pacing, documents, (double)stored->held_ns, batch->full);
   }
+  note_retry(run, batch, &stored->result);
   follow(run, &stored->result.control);
   print_output(run, stored, batch->changes);
   if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, run->record);
@@ -503,14 +517,16 @@ static mh_status settle(struct run *run, bool *again, struct mh_error *err) {
   return status;
 }
 
-/* Hands an evaluated batch to the committer and begins the next over it. */
+/* Hands an evaluated batch to the committer and begins the next over it. Over a snapshot from before: one that has the batch
+ * may have a later commit of others too, which the batch in flight would hide. */
 static mh_status hand_over(struct run *run, struct mh_batch *batch, struct mh_error *err) {
   mh_changeset *fresh = run->spare;
   run->spare = NULL;
   run->in_flight = *batch;
   run->in_flight.changes = mh_txn_take(run->txn, fresh);
+  mh_status status = mh_txn_renew(run->txn, run->in_flight.changes, err);
   mh_committer_submit(run->committer, &run->in_flight, run->record);
-  return mh_txn_renew(run->txn, run->in_flight.changes, err);
+  return status;
 }
 
 /* Hands a batch over and waits for it. */
@@ -537,6 +553,56 @@ static struct mh_batch_task task_behind(const struct run *run, const struct mh_b
   return task;
 }
 
+/* Whether the run cannot go on beside other writers, but has to hold the lock while it evaluates. */
+static bool needs_lock(const struct run *run) {
+  return run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX ||
+         run->ends_missed >= ENDS_MISSED_MAX;
+}
+
+/* Whether several evaluators may walk ahead: not where each batch has to know how many documents, or errors, came before,
+ * and not along an index. */
+static bool parallel_due(const struct run *run) {
+  const struct mh_skip_rule rule = skip_rule(run);
+  bool counts_errors = rule.skip && (rule.max != UINT64_MAX || run->record->processed < MH_BATCH_GUARDED_DOCUMENTS);
+  return run->migration->helper_count && !run->options->one_batch && !run->options->limit && !run->record->range_size &&
+         !(run->record->throttle > 0) && !counts_errors && run->batches >= run->parallel_at;
+}
+
+/* Stores a batch of the crew on this thread. */
+static mh_status store_here(struct run *run, const struct mh_batch *batch, struct mh_stored *stored,
+                            struct mh_error *err) {
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, batch->changes->pending_count, &commit, err);
+  if (status) return status;
+  mh_store_batch(commit, &run->lineage, batch, run->record, stored);
+  return learn(run, batch, stored, err);
+}
+
+/* Walks with the helpers, to the end of the table or until they are of no use: they evaluate, this thread stores. */
+static mh_status walk_parallel(struct run *run, struct mh_error *err) {
+  struct mh_batch_task task = task_from_record(run);
+  mh_crew *crew = NULL;
+  uint64_t batches = run->batches;
+  bool hampered = false;
+  mh_status status = mh_crew_begin(run->store, run->migration, &task, &crew, err);
+  while (!status && !ended(run) && source_now(run) == MH_BATCH_WALK && parallel_due(run) &&
+         run->record->state == MH_RUN_IN_PROGRESS && !needs_lock(run) && !hampered) {
+    const struct mh_batch *batch;
+    struct mh_stored stored;
+    status = mh_crew_next(crew, run->pacing.size, &batch, err);
+    if (!status) status = store_here(run, batch, &stored, err);
+    if (!status) status = mh_crew_stored(crew, &stored.result, err);
+    hampered = !status && mh_crew_is_hampered(crew);
+  }
+  mh_crew_end(crew);
+  if (run->batches - batches > run->parallel_pause) run->parallel_pause = 0; /* it was of use */
+  if (hampered) {
+    run->parallel_pause = run->parallel_pause ? 2 * run->parallel_pause : PARALLEL_PAUSE_FIRST;
+    run->parallel_at = run->batches + run->parallel_pause;
+  }
+  return status;
+}
+
 /* Walks to the end of the table: evaluates a batch while the one before is being stored. */
 static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
@@ -554,7 +620,8 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
     if (status || again) break; /* again: the caller looks at the record and begins anew */
     status = keep_pace(run, err);
     if (status) break;
-    if (batch.range.to_end || batch.failed || stop_asked(run) || batch.changes->mark_count >= run->documents_left)
+    if (batch.range.to_end || batch.failed || stop_asked(run) || batch.changes->mark_count >= run->documents_left ||
+        parallel_due(run))
       return store_last(run, &batch, &again, err);
     status = hand_over(run, &batch, err);
     if (!status) task = task_behind(run, &run->in_flight);
@@ -574,16 +641,9 @@ static mh_status list_round(struct run *run, struct mh_error *err) {
   mh_status status = mh_txn_renew(run->txn, NULL, err);
   if (!status) status = mh_batch_evaluate(&task, run->txn, &batch, err);
   if (status) return status;
-  struct mh_key last = batch.range.to;
-  bool retried = task.source == MH_BATCH_SKIPPED, to_end = batch.range.to_end, any = batch.changes->mark_count;
-  run->late_rounds += !retried;
+  run->late_rounds += task.source == MH_BATCH_LISTED;
   status = keep_pace(run, err);
-  if (!status) status = store_last(run, &batch, &again, err);
-  if (status || again || !retried) return status;
-  run->retrying = !to_end;
-  run->retry_begun = run->retry_begun || any;
-  if (any) run->retry_from = last;
-  return MH_OK;
+  return status ? status : store_last(run, &batch, &again, err);
 }
 
 static mh_status loop(struct run *run, struct mh_error *err) {
@@ -591,11 +651,12 @@ static mh_status loop(struct run *run, struct mh_error *err) {
   while (!status && !ended(run)) {
     if (run->record->state == MH_RUN_PAUSED)
       status = wait_paused(run, err);
-    else if (run->empty_prefixes >= EMPTY_PREFIXES_MAX || run->late_rounds >= LATE_ROUNDS_MAX ||
-             run->ends_missed >= ENDS_MISSED_MAX)
+    else if (needs_lock(run))
       status = step_under_lock(run, err);
     else if (source_now(run) != MH_BATCH_WALK)
       status = list_round(run, err);
+    else if (parallel_due(run))
+      status = walk_parallel(run, err);
     else
       status = walk_pipelined(run, err);
   }

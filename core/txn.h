@@ -145,7 +145,8 @@ mh_status mh_txn_begin(mh_store *store, mh_txn **txn, struct mh_error *err);
 void mh_txn_end(mh_txn *txn); /* NULL is allowed; cursors have been closed */
 
 /* Drops what was written and begins again over the newest snapshot. With `in_flight` (may be NULL) that changeset is
- * read below the new one: it is about to be committed by its owner, who keeps it until the next renewal. */
+ * read below the new one: it is about to be committed by its owner, who keeps it until the next renewal. Renew before
+ * that begins: over a snapshot that has it, it would hide what others wrote after it. */
 mh_status mh_txn_renew(mh_txn *txn, mh_changeset *in_flight, struct mh_error *err);
 /* Takes the transaction's own changeset out and puts `fresh` (cleared) in its place. */
 mh_changeset *mh_txn_take(mh_txn *txn, mh_changeset *fresh);

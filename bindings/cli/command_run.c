@@ -4,7 +4,7 @@
 
 #include "lookup.h"
 
-#include <stdlib.h>
+#include <unistd.h>
 
 /* What the command line asks for. */
 struct request {
@@ -80,11 +80,20 @@ static mh_status build_command(struct mh_series *series, struct mh_error *err) {
   return ok ? MH_OK : mh_fail_nomem(err);
 }
 
-/* Adds a migration that the JSON names. */
-static mh_status add_named(struct mh_series *series, const char *name, struct mh_error *err) {
+/* Adds a migration that the JSON names: "other:export", "other", or an export of the script itself. */
+static mh_status add_named(struct mh_series *series, const struct request *request, const char *name,
+                           struct mh_error *err) {
+  static const char suffix[] = ".lua";
   mh_path target;
-  if (mh_series_target_of(series->scripts[0], name, target)) return mh_series_add(series, target, err);
-  return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+  const char *script = request->scripts[0];
+  if (!mh_series_target_of(series->scripts[0], name, target))
+    return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+  if (strchr(name, ':') || access(target, F_OK) == 0) return mh_series_add(series, target, err);
+  const char *end = strstr(script, ".lua:"); /* which is where a runner among others stands */
+  int size = (int)(end ? end + strlen(suffix) - script : (long)strlen(script));
+  if ((size_t)snprintf(target, sizeof target, "%.*s:%s", size, script, name) >= sizeof target)
+    return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+  return mh_series_add(series, target, err);
 }
 
 /* A runner that names no migration is told which by the JSON, and no other script. */
@@ -103,8 +112,8 @@ static mh_status open_members(struct mh_series *series, const struct request *re
   mh_status status = request->own[MH_FLAG_CODE].given ? mh_series_add_code(series, err) : MH_OK;
   for (size_t i = 0; !status && i < request->script_count; i++) status = mh_series_add(series, request->scripts[i], err);
   if (!status) status = check_fn(series, request, err);
-  if (!status && json->fn) status = add_named(series, json->fn, err);
-  for (size_t i = 0; !status && i < json->next_count; i++) status = add_named(series, json->next[i], err);
+  if (!status && json->fn) status = add_named(series, request, json->fn, err);
+  for (size_t i = 0; !status && i < json->next_count; i++) status = add_named(series, request, json->next[i], err);
   return status ? status : mh_run_flags_check(series->own, mh_series_facts(series), err);
 }
 

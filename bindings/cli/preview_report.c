@@ -13,6 +13,7 @@ struct report {
   const struct mh_migration *migration;
   const struct mh_preview_options *options;
   const char *run_command;
+  cJSON *array;            /* for the report; NULL: it is printed */
   struct mh_progress progress;
   struct mh_preview_facts facts;
   cJSON *changes;          /* with --json: those to be shown */
@@ -253,7 +254,9 @@ static mh_status print_json(struct report *report, struct mh_error *err) {
                                          .interrupted = report->interrupted};
   cJSON *changes = report->changes;
   report->changes = NULL;
-  return mh_json_print(mh_preview_json(&about, &report->facts, changes), err);
+  cJSON *json = mh_preview_json(&about, &report->facts, changes);
+  if (!report->array) return mh_json_print(json, err);
+  return cJSON_AddItemToArray(report->array, json) ? MH_OK : mh_fail_nomem(err);
 }
 
 static mh_status print(struct report *report, struct mh_error *err) {
@@ -295,11 +298,12 @@ static int show(struct report *report, mh_store *store) {
 }
 
 int mh_preview_report(const struct mh_cli *cli, mh_store *store, mh_script *script,
-                      const struct mh_preview_options *options, const char *run_command) {
+                      const struct mh_preview_options *options, const char *run_command, cJSON *array) {
   struct report report = {.cli = cli,
                           .migration = mh_script_migration(script),
                           .options = options,
                           .run_command = run_command,
+                          .array = array,
                           .changes = cli->json ? cJSON_CreateArray() : NULL};
   int result = show(&report, store);
   cJSON_Delete(report.changes);

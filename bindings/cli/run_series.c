@@ -402,16 +402,37 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
 
 /* ---- trying out ---- */
 
-int mh_series_preview(struct mh_series *series, mh_store *store) {
+/* Shows what each would do; those of a directory that are complete would not be run. */
+static int preview_members(struct mh_series *series, mh_store *store, cJSON *array) {
+  bool for_a_person = !series->cli->json && !series->cli->quiet;
   int result = MH_EXIT_OK;
+  size_t shown = 0;
   _Atomic bool *stop = mh_stop_on_signal(NULL);
   for (size_t i = 0; i < series->count && result != MH_EXIT_INTERRUPTED; i++) {
     const struct mh_series_member *member = &series->members[i];
-    if (series->from_directory && member->complete) continue; /* it would not be run */
+    if (series->from_directory && member->complete) continue;
+    if (shown++ && for_a_person) putchar('\n');
     struct mh_preview_options options = mh_run_flags_preview(series->own, take(member));
     options.stop = stop;
-    int shown = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data);
-    if (!result || shown == MH_EXIT_INTERRUPTED) result = shown;
+    int status = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data, array);
+    if (!result || status == MH_EXIT_INTERRUPTED) result = status;
   }
+  if (shown > 1)
+    mh_print_notice(series->cli, "each was tried on the documents as they are now, without what those before it would "
+                                 "change");
+  return result;
+}
+
+int mh_series_preview(struct mh_series *series, mh_store *store) {
+  struct mh_error err;
+  cJSON *array = NULL;
+  if (series->many && series->cli->json && !(array = cJSON_CreateArray())) {
+    mh_fail_nomem(&err);
+    return mh_cli_fail(series->cli, &err);
+  }
+  int result = preview_members(series, store, array);
+  if (array && mh_json_print(array, &err)) return mh_cli_fail(series->cli, &err);
+  struct tally tally = {.complete = series->count};
+  if (series->from_directory && !mh_series_left(series)) print_total(series, &tally);
   return result;
 }

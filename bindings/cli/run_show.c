@@ -2,6 +2,8 @@
 
 #include "render.h"
 
+#include <unistd.h>
+
 static bool resumes(const struct mh_run_show *show) { return show->before.processed > 0; }
 
 /* ---- before ---- */
@@ -79,6 +81,7 @@ static void on_output(void *self, struct mh_slice text) {
 
 void mh_run_show_notice(struct mh_run_show *show, const char *text) {
   if (show->running) mh_progress_end(&show->progress);
+  else if (isatty(STDERR_FILENO) && !show->cli->quiet) fputs("\r\x1b[K", stderr); /* over the bar of a dry run */
   mh_print_notice(show->cli, "%s", text);
 }
 
@@ -122,10 +125,8 @@ static void print_fault(const struct mh_run_show *show, const struct mh_error *f
   if (!*document) return;
   fputs("while migrating ", stderr);
   mh_print_styled(stderr, show->cli->color_err, MH_STYLE_BOLD, document);
-  if (show->command) { /* it is no dry run */
-    fputs(", batch rolled back, resume with: ", stderr);
-    mh_print_plain(stderr, show->command);
-  }
+  if (show->running) fputs(", batch rolled back, resume with: ", stderr); /* else it is a dry run */
+  if (show->running) mh_print_plain(stderr, show->command);
   fputc('\n', stderr);
 }
 
@@ -226,16 +227,10 @@ static void print_skipped(const struct mh_cli *cli, const struct mh_migration *m
   mh_buffer_free(&errors);
 }
 
-int mh_run_show_end(struct mh_run_show *show, const struct mh_migration *migration,
-                    const struct mh_run_options *options, const struct mh_run_record *record,
-                    enum mh_run_outcome outcome, mh_status status, const struct mh_error *err) {
+static int print_end(const struct mh_run_show *show, const struct mh_migration *migration,
+                     const struct mh_run_options *options, const struct mh_run_record *record,
+                     enum mh_run_outcome outcome, mh_status status, const struct mh_error *err) {
   const struct mh_cli *cli = show->cli;
-  show->seconds = (double)(mh_now_ns() - show->progress.started_ns) / 1e9;
-  mh_progress_end(&show->progress);
-  show->running = false;
-  bool same_run = record->latest_start <= show->before.latest_start; /* nobody began it anew meanwhile */
-  if (!same_run) show->before = (struct mh_run_record){0};
-
   if (status) return print_failure(show, record, err);
   if (outcome == MH_RUN_HALTED) return print_stopped(show, record, "interrupted");
   if (outcome == MH_RUN_WAS_CANCELED) return print_stopped(show, record, "canceled from elsewhere");
@@ -248,6 +243,19 @@ int mh_run_show_end(struct mh_run_show *show, const struct mh_migration *migrati
   if (outcome != MH_RUN_SKIPPED_SOME) return MH_EXIT_OK;
   print_skipped(cli, migration, record);
   return MH_EXIT_FAILED;
+}
+
+int mh_run_show_end(struct mh_run_show *show, const struct mh_migration *migration,
+                    const struct mh_run_options *options, const struct mh_run_record *record,
+                    enum mh_run_outcome outcome, mh_status status, const struct mh_error *err) {
+  show->seconds = (double)(mh_now_ns() - show->progress.started_ns) / 1e9;
+  mh_progress_end(&show->progress);
+  bool same_run = record->latest_start <= show->before.latest_start; /* nobody began it anew meanwhile */
+  if (!same_run) show->before = (struct mh_run_record){0};
+
+  int result = print_end(show, migration, options, record, outcome, status, err);
+  show->running = false;
+  return result;
 }
 
 /* ---- as JSON ---- */

@@ -152,8 +152,8 @@ static mh_status print_array(struct watch *watch, struct mh_error *err) {
 /* ---- in place ---- */
 
 /* Takes off the screen what was drawn: the cursor stands where it began. */
-static void erase(struct watch *watch) {
-  if (watch->drawn_rows) printf("\x1b[%zuA\r\x1b[J", watch->drawn_rows);
+static void erase(struct watch *watch, FILE *out) {
+  if (watch->drawn_rows) fprintf(out, "\x1b[%zuA\r\x1b[J", watch->drawn_rows);
   watch->drawn_rows = 0;
 }
 
@@ -166,15 +166,13 @@ static mh_status draw(struct watch *watch, struct mh_error *err) {
   if (watch->count > room) first = watch->count - room;
   FILE *out = open_memstream(&text, &size);
   if (!out) return mh_fail_nomem(err);
+  erase(watch, out);
   mh_status_table_fit(&table, watch->cli, watch->records + first, watch->count - first);
   mh_status_table_titles(&table, out);
   for (size_t i = first; i < watch->count; i++) mh_status_table_row(&table, &watch->records[i], out);
-  bool ok = fclose(out) == 0; /* all at once, so that nothing flickers */
-  if (ok) {
-    erase(watch);
-    fwrite(text, 1, size, stdout);
-    watch->drawn_rows = 1 + watch->count - first;
-  }
+  bool ok = fclose(out) == 0;
+  if (ok) fwrite(text, 1, size, stdout); /* all at once, so that nothing flickers */
+  watch->drawn_rows = 1 + watch->count - first;
   free(text);
   return ok ? MH_OK : mh_fail_nomem(err);
 }
@@ -219,7 +217,7 @@ mh_status mh_status_watch(const struct mh_cli *cli, mh_store *store, bool named,
     printf("nothing is running on %s\n", cli->db);
   else if (!status)
     status = loop(&watch, err);
-  if (!status) erase(&watch);
+  if (!status) erase(&watch, stdout);
   free(*records);
   *records = watch.records;
   *count = watch.on_terminal ? watch.count : 0;

@@ -11,8 +11,6 @@
 #include "document.h"
 #include "state.h"
 
-#include <stdatomic.h>
-
 /* The document being migrated. */
 struct mh_lua_subject {
   const struct mh_table *table;
@@ -30,13 +28,6 @@ enum mh_lua_use {
   MH_LUA_RANGING    /* customRange: it has a query to build, and nothing else */
 };
 
-/* Something to tell the user once, whichever state of several meets it first. */
-struct mh_lua_notice {
-  void (*tell)(void *self, const char *text); /* NULL: nobody is told */
-  void *self;
-  atomic_bool told;
-};
-
 struct mh_lua_db {
   mh_lua_encoder *encoder;
   mh_lua_documents *documents; /* those that are read by ctx.db */
@@ -47,7 +38,7 @@ struct mh_lua_db {
   uint64_t evaluation;         /* number of the use at hand that is not idle */
   bool empty_patch;            /* the evaluation at hand patched something with no field at all */
   bool strict;                 /* that is an error */
-  struct mh_lua_notice *notice; /* of its owner */
+  struct mh_lua_notice *notice; /* of its owner, see notice.h */
   struct mh_lua_subject subject;
   mh_query **queries;          /* opened in this evaluation; NULL for those that were closed since */
   size_t query_count, query_room;

@@ -31,17 +31,18 @@ struct mh_lua_memory {
 
 void mh_lua_memory_free(struct mh_lua_memory *memory);
 
-/* limits.c, time. `call` is odd while a call runs; the watchdog compares it with what it saw before. */
+/* limits.c, time. `call` is odd while a call runs; the watchdog compares it with what it saw before. The last four are the
+ * watchdog's, under its mutex. */
 struct mh_lua_clock {
   atomic_uint_fast64_t call;
   atomic_uint_fast64_t due;       /* the call whose time is over */
   atomic_int thread;              /* that makes the call, as tgkill knows it */
   volatile sig_atomic_t expired;  /* set by the signal handler, until the call ends */
   mh_lua *outer;                  /* whose call on this thread called us */
-  pthread_t watchdog;
-  pthread_mutex_t mutex;          /* of `stop` */
-  pthread_cond_t wake;
-  bool stop;
+  mh_lua *next;                   /* of the states it looks at */
+  int64_t look_ms;                /* when it looks next; monotonic, as is: */
+  int64_t since_ms;               /* from when on it has seen */
+  uint64_t seen;                  /* this call */
 };
 
 /* script.c: FNV-1a, 128 bits. */

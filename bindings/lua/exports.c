@@ -180,7 +180,7 @@ static void refuse_reference(lua_State *L, int result, const char *path, const c
   char text[MH_LUA_SUGGESTION_BYTES];
   size_t count = 0;
   const char **names = lua_istable(L, result) ? push_names(L, path, result, &count) : NULL;
-  mh_fail(&err, MH_USAGE, "there is no migration \"%.200s\"%s%s; one of another script is named as in \"other:export\"",
+  mh_fail(&err, MH_USAGE, "there is no migration \"%.200s\" (of another script: \"other:export\")%s%s",
           reference, count ? "; " : "", count ? mh_lua_suggestion(reference, names, text) : "");
   mh_error_at(&err, "%s", path);
   mh_lua_raise(L, &err);

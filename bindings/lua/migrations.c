@@ -2,21 +2,17 @@
 
 #include "code.h"
 #include "evaluation.h"
-#include "exports.h"
+#include "notice.h"
 #include "schema.h"
 #include "script.h"
+#include "series.h"
 #include "../../core/scheduler.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A migration of the series. */
-struct member {
-  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
-  struct mh_lua_definition definition;
-  struct mh_lua_functions functions;
-};
+enum { CODE_NAME_DIGITS = 16 }; /* of the hash: a name to be read, and 64 bits are enough for codes on one store */
 
 struct mh_script {
   struct mh_script_options options; /* the texts are copies */
@@ -25,15 +21,13 @@ struct mh_script {
   char *path;         /* of the target: "scripts/x.lua"; what a hang is blamed on */
   const char *export; /* of the target: "x"; NULL when it names none */
   char *code, *table; /* of mh_script_open_code(); else NULL */
-  int result_ref;     /* what the script returned; LUA_NOREF for code */
   char *chosen;       /* by mh_script_choose_named(); else NULL */
   mh_lua *lua;
   struct mh_lua_evaluation evaluation;
   struct mh_lua_notice notice;
   char hash[33];
-  bool is_series;
-  struct member *members;
-  size_t member_count, taken;
+  struct mh_lua_series series;
+  size_t taken;
   struct mh_migration migration; /* the one taken */
   struct mh_script **helpers;
   struct mh_evaluator *helper_evaluators;
@@ -42,110 +36,27 @@ struct mh_script {
 
 /* ---- which migrations ---- */
 
-/* [-0,+1,m] A reference to a function of the definition at `index`. */
-static int take_function(lua_State *L, int index, enum mh_lua_function function) {
-  if (mh_lua_definition_push_function(L, index, function)) return luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_pop(L, 1);
-  return LUA_NOREF;
-}
-
-/* Makes room for members. [-0,+0,v] */
-static void reserve_members(lua_State *L, mh_script *script, size_t count) {
-  struct mh_error err;
-  script->members = calloc(count ? count : 1, sizeof *script->members);
-  if (script->members) return;
-  mh_fail_nomem(&err);
-  mh_lua_raise(L, &err);
-}
-
-/* The next member, which is the definition at `index`; its name is the caller's to write. [-0,+0,m] */
-static struct member *add_member(lua_State *L, mh_script *script, int index) {
-  struct member *member = &script->members[script->member_count++];
-  member->definition = *mh_lua_definition_at(L, index);
-  member->functions = (struct mh_lua_functions){.migrate_one = take_function(L, index, MH_LUA_MIGRATE_ONE),
-                                                .custom_range = take_function(L, index, MH_LUA_CUSTOM_RANGE),
-                                                .verify = take_function(L, index, MH_LUA_VERIFY)};
-  return member;
-}
-
-/* A name is what a run is known by, so no two can have the same. [-0,+0,v] */
-static void check_names(lua_State *L, const mh_script *script) {
-  struct mh_error err;
-  for (size_t i = 0; i < script->member_count; i++)
-    for (size_t other = 0; other < i; other++) {
-      if (strcmp(script->members[i].name, script->members[other].name) != 0) continue;
-      mh_fail(&err, MH_INVALID, "members %zu and %zu of the runner have the same name, %.200s%s", other + 1, i + 1,
-              script->members[i].name,
-              script->members[i].definition.name[0] ? ": change `name =` of one" : ": leave one out");
-      mh_error_at(&err, "%s", script->path);
-      mh_lua_raise(L, &err);
-    }
-}
-
-/* Takes the members of the runner at `index`; the script's result is at `result`. [-0,+0,v] */
-static void take_series(lua_State *L, mh_script *script, int index, int result) {
-  struct mh_error err;
-  size_t count;
-  mh_lua_runner_at(L, index, &count);
-  script->is_series = true;
-  reserve_members(L, script, count);
-  for (size_t place = 0; place < count; place++) {
-    mh_lua_runner_push(L, index, place);
-    int at = lua_gettop(L);
-    struct member *member = add_member(L, script, at);
-    if (!mh_lua_find_member_name(L, at, result, script->path, member->name)) {
-      mh_fail(&err, MH_INVALID, "member %zu of the runner, of table \"%s\", has no name to be known by: return it from the "
-                                "script as well, as in return { backfill = ..., runAll = migrations.runner { ... } }, or "
-                                "give it one with `name =` in migrations.define",
-              place + 1, member->definition.table);
-      mh_error_at(&err, "%s", script->path);
-      mh_lua_raise(L, &err);
-    }
-    lua_pop(L, 1);
-  }
-  check_names(L, script);
-}
-
 /* choose(result, script): takes what the target names from what the script returned. [-0,+?,e] */
 static int choose(lua_State *L) {
-  enum { RESULT = 1, CHOSEN = 3, EXPORT = 4 };
   mh_script *script = lua_touserdata(L, 2);
-  size_t ignored;
-  lua_pushvalue(L, RESULT);
-  script->result_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  mh_lua_push_export(L, RESULT, script->path, script->export);
-  if (mh_lua_runner_at(L, CHOSEN, &ignored)) {
-    take_series(L, script, CHOSEN, RESULT);
-    return 0;
-  }
-  reserve_members(L, script, 1);
-  struct member *member = add_member(L, script, CHOSEN);
-  mh_lua_write_name(L, CHOSEN, script->path, lua_tostring(L, EXPORT), member->name);
+  mh_lua_series_take(L, &script->series, 1, script->path, script->export);
   return 0;
 }
 
 /* choose_named(script): takes the one that `chosen` means. [-0,+?,e] */
 static int choose_named(lua_State *L) {
-  enum { RESULT = 2 };
   mh_script *script = lua_touserdata(L, 1);
-  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
-  lua_rawgeti(L, LUA_REGISTRYINDEX, script->result_ref);
-  mh_lua_push_referenced(L, RESULT, script->path, script->chosen, name);
-  struct member *member = add_member(L, script, lua_gettop(L));
-  memcpy(member->name, name, sizeof name);
+  mh_lua_series_take_referenced(L, &script->series, script->path, script->chosen);
   return 0;
 }
 
 /* compile_code(script): makes the one migration of mh_script_open_code(). [-0,+?,e] */
 static int compile_code(lua_State *L) {
   mh_script *script = lua_touserdata(L, 1);
-  reserve_members(L, script, 1);
+  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
+  snprintf(name, sizeof name, "%s:%.*s", script->path, CODE_NAME_DIGITS, script->hash);
   mh_lua_push_code(L, script->path, "ctx, doc", script->code);
-  struct member *member = &script->members[script->member_count++];
-  snprintf(member->definition.table, sizeof member->definition.table, "%s", script->table);
-  snprintf(member->name, sizeof member->name, "%s:%.16s", script->path, script->hash);
-  member->functions = (struct mh_lua_functions){
-      .migrate_one = luaL_ref(L, LUA_REGISTRYINDEX), .custom_range = LUA_NOREF, .verify = LUA_NOREF};
+  mh_lua_series_take_function(L, &script->series, name, script->table);
   return 0;
 }
 
@@ -327,13 +238,13 @@ mh_status mh_script_open_code(const char *code, const char *table, const struct 
 
 /* ---- the series ---- */
 
-size_t mh_script_count(const mh_script *script) { return script->member_count; }
+size_t mh_script_count(const mh_script *script) { return script->series.count; }
 
-bool mh_script_is_series(const mh_script *script) { return script->is_series; }
+bool mh_script_is_series(const mh_script *script) { return script->series.is_runner; }
 
 void mh_script_select(mh_script *script, size_t place) {
-  if (place >= script->member_count) return; /* a runner that names none */
-  const struct member *member = &script->members[place];
+  if (place >= script->series.count) return; /* a runner that names none */
+  const struct mh_lua_member *member = &script->series.members[place];
   struct mh_lua_evaluation *evaluation = &script->evaluation;
   bool helped = member->definition.parallelize && script->helper_count;
   script->taken = place;
@@ -357,25 +268,22 @@ void mh_script_select(mh_script *script, size_t place) {
 }
 
 const struct mh_migration *mh_script_migration(const mh_script *script) {
-  return script->member_count ? &script->migration : NULL;
+  return script->series.count ? &script->migration : NULL;
 }
 
 bool mh_script_is_parallel(const mh_script *script) {
-  return script->member_count && script->members[script->taken].definition.parallelize;
+  return script->series.count && script->series.members[script->taken].definition.parallelize;
 }
 
 mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err) {
-  if (!script->is_series || script->member_count)
+  if (!script->series.is_runner || script->series.count)
     return mh_fail(err, MH_USAGE, "%s names what it runs; only migrations.runner() is told so from outside",
                    script->target);
   free(script->chosen);
   script->chosen = strdup(name);
   if (!script->chosen) return mh_fail_nomem(err);
   mh_status status = call(script, choose_named, 0, err);
-  if (status) {
-    script->member_count = 0;
-    return status;
-  }
+  if (status) return status;
   mh_lua_script_hash(script->lua, script->hash); /* with the module that was loaded now */
   mh_script_select(script, 0);
   return MH_OK;
@@ -422,7 +330,7 @@ void mh_script_close(mh_script *script) {
   mh_lua_db_close(&script->evaluation.db);
   free(script->helpers);
   free(script->helper_evaluators);
-  free(script->members);
+  mh_lua_series_free(&script->series);
   free(script->scripts_root);
   free(script->where);
   free(script->target);

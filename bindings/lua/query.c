@@ -5,6 +5,7 @@
  * A query is used once. The core's query is owned by struct mh_lua_db, which closes it at the end of the document's
  * evaluation whatever happened to the one of Lua; that knows it by its place there. */
 #include "binding.h"
+#include "notice.h"
 #include "range.h"
 
 #include <stdlib.h>
@@ -19,10 +20,7 @@ enum {
   USER_VALUES = RANGE
 };
 
-enum {
-  ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1,
-  NOTICED_DOCUMENTS = 10001 /* where one that reads so many, for each document migrated, is worth a word */
-};
+enum { ID_TEXT_BYTES = MH_FOREIGN_ID_BYTES_MAX + 1 };
 
 enum state { BUILDING, WALKING, CLOSED };
 
@@ -31,7 +29,7 @@ struct query {
   uint64_t evaluation; /* that it belongs to */
   enum state state;
   bool indexed, ordered, descending, filtered;
-  uint32_t read;       /* documents, up to NOTICED_DOCUMENTS */
+  uint32_t read;       /* documents, as far as it matters for the notice */
   size_t place;        /* of the core's in db->queries while WALKING */
   char table[MH_NAME_MAX + 1];
 };
@@ -194,49 +192,14 @@ static struct query *start(lua_State *L, const char *call) {
   return query;
 }
 
-/* Says what would read less of the query's table. */
-static void advise(const struct query *query, struct mh_buffer *text) {
-  const struct mh_table *table = mh_txn_table(query->db->txn, mh_slice_text(query->table));
-  size_t named = 0;
-  if (query->indexed) {
-    mh_buffer_append_text(text, "narrow its range with further conditions, q:eq(...), q:gte(...), q:lt(...)");
-    return;
-  }
-  for (size_t i = 0; table && i < table->index_count; i++) {
-    const struct mh_index *index = &table->indexes[i];
-    if (index->state != MH_INDEX_ENABLED) continue;
-    mh_buffer_format(text, "%s%s (", named++ ? ", " : "narrow it with query:withIndex(...): there is ", index->name);
-    for (size_t field = 0; field < index->fields.count; field++)
-      mh_buffer_format(text, "%s%s", field ? ", " : "", index->fields.paths[field].text);
-    mh_buffer_append_text(text, ")");
-  }
-  if (!named)
-    mh_buffer_append_text(text, "an index of the field you look for would help: add :index(\"by_FIELD\", { \"FIELD\" }) "
-                                "to the table in the schema, deploy it, and read with query:withIndex(\"by_FIELD\", "
-                                "function(q) return q:eq(\"FIELD\", value) end)");
-}
-
-/* Tells, once, of a query that reads very many documents for each one that is migrated. */
-static void notice(lua_State *L, const char *call, const struct query *query) {
-  struct mh_lua_notice *told = query->db->notice;
-  if (!told || !told->tell || atomic_exchange(&told->told, true)) return;
-  char place[sizeof((struct mh_error *)0)->place];
-  struct mh_buffer text = {0};
-  mh_lua_script_place(L, place, sizeof place);
-  mh_buffer_format(&text, "%s: %s reads more than %d documents of %s for one that is migrated; ", place, call,
-                   NOTICED_DOCUMENTS - 1, query->table);
-  advise(query, &text);
-  if (mh_buffer_append(&text, "", 1)) told->tell(told->self, (const char *)text.data);
-  mh_buffer_free(&text);
-}
-
 /* Reads the next document of the table. [-0,+0,v] */
 static bool read_next(lua_State *L, const char *call, struct query *query, struct mh_document *document) {
   if (query->state != WALKING) return false;
   struct mh_error err;
   bool found;
   if (mh_query_next(opened(query), document, &found, &err)) mh_lua_binding_raise(L, call, &err);
-  if (found && query->read < NOTICED_DOCUMENTS && ++query->read == NOTICED_DOCUMENTS) notice(L, call, query);
+  if (found && query->read <= MH_LUA_MANY_DOCUMENTS && query->read++ == MH_LUA_MANY_DOCUMENTS)
+    mh_lua_notice_many(L, query->db->notice, query->db->txn, call, query->table, query->indexed);
   return found;
 }
 

@@ -6,6 +6,7 @@
 #include "../../core/check.h"
 #include "../../core/entries.h"
 #include "../../core/migration.h"
+#include "../../core/skipped.h"
 
 #include <fcntl.h>
 
@@ -380,6 +381,25 @@ static void index_dropped_behind_the_schema(struct planting *p) {
 }
 static void run_damaged(struct planting *p) { put(p, MH_SPACE_RUNS, mh_slice_text("scripts/a"), mh_slice_text("no")); }
 
+static void skipped_of_a_run(struct planting *p, uint64_t says, struct mh_slice row) {
+  struct mh_run_record record = {.name = "scripts/a", .table = "plain", .number = 3, .state = MH_RUN_FAILED,
+                                 .skipped = says};
+  const struct mh_key key = {{0xc2, 1}};
+  uint8_t bytes[MH_SKIPPED_KEY_BYTES];
+  struct fixture *f = p->f;
+  OK(mh_run_record_write(p->kv, &record, &f->err));
+  mh_skipped_key(record.number, &key, bytes);
+  put(p, MH_SPACE_SKIPPED, mh_slice(bytes, sizeof bytes), row);
+}
+static void skipped_miscounted(struct planting *p) {
+  const struct mh_slice text = mh_slice_text("x");
+  struct mh_buffer row = {0};
+  assert_true(mh_skipped_write(&(struct mh_skipped){.id = text, .message = text, .place = text, .traceback = text}, &row));
+  skipped_of_a_run(p, 2, mh_buffer_slice(&row));
+  mh_buffer_free(&row);
+}
+static void skipped_damaged(struct planting *p) { skipped_of_a_run(p, 1, mh_slice_text("no")); }
+
 /* ---- the plants: what dead processes left ---- */
 
 static void dead_import(struct planting *p) {
@@ -491,6 +511,8 @@ static const struct plant {
     {"state damaged", state_damaged, {{MH_FINDING_STATE, "plain", "is damaged"}}},
     {"state of the future", state_of_the_future, {{MH_FINDING_STATE, "plain", "commits that there were not"}}},
     {"run damaged", run_damaged, {{MH_FINDING_CATALOGUE, "migrations", "scripts/a is damaged"}}},
+    {"skipped miscounted", skipped_miscounted, {{MH_FINDING_COUNT, "scripts/a", "skipped 2 documents and lists 1"}}},
+    {"skipped damaged", skipped_damaged, {{MH_FINDING_CATALOGUE, "scripts/a", "c201"}}},
     {"index of no table", index_of_no_table,
      {{MH_FINDING_CATALOGUE, "(no table).by_n", "a table that is gone"},
       {MH_FINDING_CATALOGUE, "the catalogue", "name the space"}}},

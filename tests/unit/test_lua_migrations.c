@@ -302,7 +302,7 @@ static void a_runner_that_is_told(void **state) {
       {"a", "m:a"}, {"m:a", "m:a"}, {"named", "own"}, {"other:x", "other:x"}, {"alone", "alone"},
   };
   static const struct { const char *reference; mh_status status; const char *message; } failures[] = {
-      {"b", MH_USAGE, "m.lua: there is no migration \"b\"; there is a, named, run; one of another script is named as"},
+      {"b", MH_USAGE, "m.lua: there is no migration \"b\" (of another script: \"other:export\"); there is a, named, run"},
       {"", MH_USAGE, "there is no migration \"\""},
       {"m:", MH_USAGE, "there is no migration \"m:\""},
       {":", MH_USAGE, "there is no migration \":\""},
@@ -364,66 +364,75 @@ static char *restore(int fd, int kept) {
 struct elsewhere {
   struct fixture *f;
   const struct mh_evaluator *evaluator;
-  size_t given;
+  struct evaluation evaluation;
   mh_status status;
 };
 
 /* Evaluates all of users by that evaluator, on a thread of its own. */
 static void *evaluate_elsewhere(void *argument) {
   struct elsewhere *elsewhere = argument;
-  struct evaluation evaluation = {0};
-  struct mh_feed feed = {.self = &evaluation, .next = next, .done = done};
+  struct evaluation *evaluation = &elsewhere->evaluation;
+  struct mh_feed feed = {.self = evaluation, .next = next, .done = done};
   struct mh_evaluation_mode mode = {.now = 1000};
   struct mh_error err;
-  mh_status status = mh_txn_begin(elsewhere->f->store, &evaluation.txn, &err);
-  mh_txn *txn = evaluation.txn;
-  const struct mh_table *table = status ? NULL : mh_txn_table(txn, mh_slice_text("users"));
-  if (!status) status = mh_scan_open(txn, table, false, &evaluation.scan, &err);
-  if (!status) status = elsewhere->evaluator->begin(elsewhere->evaluator->self, txn, &mode, &err);
+  mh_status status = mh_txn_begin(elsewhere->f->store, &evaluation->txn, &err);
+  const struct mh_table *table = status ? NULL : mh_txn_table(evaluation->txn, mh_slice_text("users"));
+  if (!status) status = mh_scan_open(evaluation->txn, table, false, &evaluation->scan, &err);
+  if (!status) status = elsewhere->evaluator->begin(elsewhere->evaluator->self, evaluation->txn, &mode, &err);
   if (!status) status = elsewhere->evaluator->evaluate(elsewhere->evaluator->self, table, &feed, &err);
-  mh_scan_close(evaluation.scan);
-  mh_txn_end(txn);
-  elsewhere->given = evaluation.given;
+  mh_scan_close(evaluation->scan);
+  mh_txn_end(evaluation->txn);
   elsewhere->status = status;
   return NULL;
 }
 
+enum { HELPERS = 3 };
+
+/* All helpers of the migration at once; each notes `notes`. */
+static void expect_of_helpers(struct fixture *f, const struct mh_migration *migration, const char *notes) {
+  pthread_t threads[HELPERS];
+  struct elsewhere elsewhere[HELPERS];
+  assert_int_equal(migration->helper_count, HELPERS);
+  for (size_t i = 0; i < HELPERS; i++) {
+    elsewhere[i] = (struct elsewhere){.f = f, .evaluator = &migration->helpers[i]};
+    assert_int_equal(pthread_create(&threads[i], NULL, evaluate_elsewhere, &elsewhere[i]), 0);
+  }
+  for (size_t i = 0; i < HELPERS; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(elsewhere[i].status, MH_OK);
+    assert_string_equal(elsewhere[i].evaluation.notes, notes);
+  }
+}
+
 static void helpers(void **state) {
   struct fixture *f = *state;
-  static const char text[] =
-      "print('loaded')\n"
-      "local function def(name, parallel) return migrations.define { name = name, table = 'users', "
-      "parallelize = parallel, migrateOne = function(ctx, doc) assert(ctx.migration.name == name and doc.n > 0) end } end\n"
-      "return migrations.runner { def('alone', false), def('one', true), def('two', true) }";
-  enum { HELPERS = 3 };
-  int kept, fd = divert(&kept);
   import_users(f, three);
-  mh_script *script = script_of(f, text);
-  OK(mh_script_add_helpers(script, HELPERS, &f->err)); /* the one taken is not parallel */
-  assert_int_equal(mh_script_migration(script)->helper_count, 0);
-  for (size_t i = 1; i < 3; i++) {
-    mh_script_select(script, i);
-    OK(mh_script_add_helpers(script, HELPERS, &f->err));
-    const struct mh_migration *migration = mh_script_migration(script);
-    assert_int_equal(migration->helper_count, HELPERS);
-    pthread_t threads[HELPERS];
-    struct elsewhere elsewhere[HELPERS];
-    for (size_t j = 0; j < HELPERS; j++) {
-      elsewhere[j] = (struct elsewhere){.f = f, .evaluator = &migration->helpers[j]};
-      assert_int_equal(pthread_create(&threads[j], NULL, evaluate_elsewhere, &elsewhere[j]), 0);
-    }
-    for (size_t j = 0; j < HELPERS; j++) {
-      pthread_join(threads[j], NULL);
-      assert_int_equal(elsewhere[j].status, MH_OK);
-      assert_int_equal(elsewhere[j].given, 3);
-    }
-  }
+  write_script(f, "m.lua",
+               "print('loaded')\n"
+               "local function def(name, parallel, result) return migrations.define { name = name, table = 'users', "
+               "parallelize = parallel, migrateOne = function(ctx) assert(ctx.migration.name == name) return result end } "
+               "end\n"
+               "return migrations.runner { def('alone', false), def('one', true, {}), def('two', true) }");
+  mh_script *script;
+  int kept, fd = divert(&kept);
+  mh_status opened = open_with(f, "m.lua", &(struct mh_script_options){0}, &script);
+  mh_status alone = opened ? opened : mh_script_add_helpers(script, HELPERS, &f->err);
+  size_t helpers_alone = opened ? 0 : mh_script_migration(script)->helper_count;
+  if (!opened) mh_script_select(script, 1);
+  mh_status added = opened ? opened : mh_script_add_helpers(script, HELPERS, &f->err);
+  char *printed = restore(fd, kept);
+  OK(opened);
+  OK(alone);
+  OK(added);
+  assert_int_equal(helpers_alone, 0); /* it is not parallel */
+  assert_string_equal(printed, "loaded\n");
+  free(printed);
+  expect_of_helpers(f, mh_script_migration(script), "empty empty empty");
+  mh_script_select(script, 2);
+  expect_of_helpers(f, mh_script_migration(script), "- - -");
   mh_script_select(script, 0);
   assert_int_equal(mh_script_migration(script)->helper_count, 0);
   mh_script_close(script);
-  char *printed = restore(fd, kept);
-  assert_string_equal(printed, "loaded\n");
-  free(printed);
 }
 
 static void helpers_of_a_changed_script(void **state) {
@@ -458,7 +467,7 @@ static void names_of_code(void **state) {
   struct fixture *f = *state;
   static const struct { const char *code, *table, *where; } cases[] = {
       {"{ a = 1 }", "t", NULL}, {"{ a = 2 }", "t", NULL}, {"{ a = 1 }", "u", NULL}, {"{ a = 1 }", "t", "doc.n"},
-      {"{ a = 1 }", "t", "doc.m"}, {"{ a = 1 } --doc.n", "t", NULL},
+      {"{ a = 1 }", "t", "doc.m"}, {"{ a = 1 }--n", "t", NULL}, {"{ a = 1 }", "t", "--n"},
   };
   enum { CASES = sizeof cases / sizeof *cases };
   char names[CASES][64], again[64];
@@ -580,6 +589,9 @@ static void what_is_noted(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) expect_notes(f, cases[i].body, &dry, cases[i].notes);
   expect_notes(f, "assert(ctx.migration.dryRun == false) doc.n = 2", NULL, "-"); /* not looked for in a real run */
   expect_notes(f, "return {}", NULL, "empty");
+  OK(import(f, MH_IMPORT_APPEND, "users", "{\"n\":2}\n"));
+  expect_notes(f, "if doc.n == 1 then ctx.db:patch(doc._id, {}) end", &dry, "empty -");
+  expect_notes(f, "if doc.n == 1 then ctx.db:patch(doc._id, { n = 3 }) else doc.n = 1 end", &dry, "- unwritten");
 }
 
 static void strict_mode(void **state) {
@@ -866,6 +878,12 @@ static struct noticed notice_of(struct fixture *f, const char *table, const char
   return noticed;
 }
 
+/* NUMBERS, with an index that is not enabled. */
+static const char WITH_STAGED[] =
+    "{\"tables\":[{\"tableName\":\"users\",\"indexes\":[{\"indexDescriptor\":\"by_v\",\"fields\":[\"v\"]},"
+    "{\"indexDescriptor\":\"by_w_v\",\"fields\":[\"w.x\",\"v\"]}],\"stagedDbIndexes\":"
+    "[{\"indexDescriptor\":\"by_w\",\"fields\":[\"w\"]}]," TYPE("{\"type\":\"number\"}") "}],\"schemaValidation\":true}";
+
 static void a_query_that_reads_too_much(void **state) {
   struct fixture *f = *state;
   import_many(f, "users", MANY);
@@ -881,10 +899,11 @@ static void a_query_that_reads_too_much(void **state) {
   assert_non_null(strstr(noticed.text, "m.lua:4: query:iter reads more than"));
   noticed = notice_of(f, "users", "ctx.db:query('users'):filter(function(d) return false end):first()");
   assert_int_equal(noticed.times, 1);
-  OK(deploy(f, NUMBERS));
+  OK(deploy(f, WITH_STAGED));
   noticed = notice_of(f, "users", "ctx.db:query('users'):collect()");
   assert_int_equal(noticed.times, 1);
-  assert_non_null(strstr(noticed.text, "narrow it with query:withIndex(...): there is by_v (v), by_w_v (w.x, v)"));
+  assert_string_equal(strstr(noticed.text, "narrow it"),
+                      "narrow it with query:withIndex(...): there is by_v (v), by_w_v (w.x, v)");
   noticed = notice_of(f, "users", "ctx.db:query('users'):withIndex('by_v'):collect()");
   assert_non_null(strstr(noticed.text, "narrow its range with further conditions"));
   noticed = notice_of(f, "users", "ctx.db:query('users'):withIndex('by_v', function(q) return q:eq('v', 3) end):collect()");
