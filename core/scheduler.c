@@ -340,8 +340,11 @@ static bool needs_lock(const struct run *run) {
          run->ends_missed >= ENDS_MISSED_MAX;
 }
 
+/* Whether the helpers are to take part: in a walk of the whole table, not in one of a given number of documents. */
 static bool parallel_due(const struct run *run) {
-  return run->migration->helper_count && !run->options->one_batch && run->batches >= run->parallel_at;
+  const struct mh_run_options *options = run->options;
+  return run->migration->helper_count && run->batches >= run->parallel_at && !run->record->range_size &&
+         !options->one_batch && !options->limit && !options->retry_failed;
 }
 
 /* Stores a batch of the crew on this thread. */
