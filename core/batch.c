@@ -2,13 +2,16 @@
 
 #include "clock.h"
 #include "pacing.h"
+#include "skipped.h"
 
 #include <stdio.h>
 
 enum {
-  LATE_KEYS = 1024,     /* documents of a late batch at most: they are scattered over the table */
+  LISTED_KEYS = 1024,   /* documents of a batch from a list at most: they are scattered over the table */
   CLOCK_EVERY = 16,     /* documents between two looks at the clock */
-  PAGE_BYTES = 4096
+  PAGE_BYTES = 4096,
+  GUARDED_LEAST = 100   /* documents: of so many, and up to MH_BATCH_GUARDED_DOCUMENTS, more than half must not fail:
+                         * then the script is wrong, not the documents */
 };
 
 /* ---- evaluation ---- */
@@ -22,13 +25,20 @@ struct evaluation {
   struct mh_batch *batch;
   double began_ms;
   size_t walked_bytes;
-  mh_cursor *cursor;                 /* of a walk */
-  struct mh_key late[LATE_KEYS];     /* of a late batch */
-  size_t late_count, late_next;
+  mh_cursor *cursor;                 /* of a walk in key order */
+  mh_query *query;                   /* of one along an index; for a list, what tells who is in the range */
+  struct mh_key listed[LISTED_KEYS]; /* of a list */
+  size_t listed_count, listed_next;
   struct mh_document document;       /* at hand, and what to go back to if it fails */
   uint32_t savepoint;
+  bool again;                        /* it was visited before */
+  uint64_t skipped;                  /* in this batch */
   bool feed_failed;                  /* the error is the store's, not the script's */
 };
+
+static bool keeps_visits(const struct evaluation *evaluation) {
+  return evaluation->watch->log.flags & MH_LOG_VISITS;
+}
 
 /* Pages the changes may dirty: scattered writes one each, those in key order no more than the pages walked over. */
 static size_t dirty_pages(const struct evaluation *evaluation) {
@@ -53,32 +63,158 @@ static bool enough(const struct evaluation *evaluation) {
          mh_clock_ms(CLOCK_MONOTONIC) - evaluation->began_ms > MH_PACING_EVALUATION_MS;
 }
 
-/* Drops what the failed document wrote, and keeps its error and what it printed. It is marked too: under the lock it is
- * looked whether what it saw was still true, since only then its error counts. */
-static mh_status note_failure(struct evaluation *evaluation, struct mh_error *err) {
-  struct mh_batch *batch = evaluation->batch;
-  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
-  struct mh_slice id;
-  struct mh_error ignored; /* of a document too damaged to tell its id */
-  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
-  batch->failed = true;
-  batch->failed_id[0] = 0;
-  if (!mh_document_id(&evaluation->document, &id, &ignored))
-    snprintf(batch->failed_id, sizeof batch->failed_id, "%.*s", (int)id.size, (const char *)id.data);
-  snprintf(batch->traceback, sizeof batch->traceback, "%s", evaluator->traceback(evaluator->self));
-  batch->range.to = evaluation->document.key;
-  return mh_changeset_mark(batch->changes, &evaluation->document.key, err);
+/* ---- the end of a document ---- */
+
+/* Writes ahead into the log that the document was visited, or is to be visited no longer. */
+static mh_status log_visit(struct evaluation *evaluation, bool visited, struct mh_error *err) {
+  uint8_t value[MH_LOG_VALUE_BYTES];
+  bool stays = visited && keeps_visits(evaluation);
+  if (evaluation->task->source == MH_BATCH_WALK && !stays) return MH_OK; /* its range says so */
+  mh_log_visit_value(value);
+  return mh_txn_put(evaluation->txn, evaluation->watch->log.space, stays ? MH_WRITE_REPLACE : MH_WRITE_DELETE,
+                    mh_key_slice(&evaluation->document.key), mh_slice(value, stays ? sizeof value : 0), err);
+}
+
+/* Ends the part of the document at hand. `skipped`: see struct mh_mark. */
+static mh_status mark(struct evaluation *evaluation, bool visited, bool changed, int8_t skipped,
+                      struct mh_error *err) {
+  mh_changeset *changes = evaluation->batch->changes;
+  bool walks_index = evaluation->query && evaluation->task->source == MH_BATCH_WALK;
+  struct mh_slice place = walks_index ? mh_query_place(evaluation->query) : mh_slice(NULL, 0);
+  if (place.size > MH_QUERY_PLACE_BYTES_MAX) place.size = MH_QUERY_PLACE_BYTES_MAX;
+  uint8_t *kept = place.size ? mh_arena_alloc(changes->arena, place.size) : NULL;
+  if (place.size && !kept) return mh_fail_nomem(err);
+  if (place.size) memcpy(kept, place.data, place.size);
+  mh_status status = log_visit(evaluation, visited, err);
+  if (!status) status = mh_changeset_mark(changes, &evaluation->document.key, err);
+  if (status) return status;
+  struct mh_mark *made = &changes->marks[changes->mark_count - 1];
+  made->place = mh_slice(kept, place.size);
+  made->counts = visited && !evaluation->again;
+  made->again = visited && evaluation->again && evaluation->task->source == MH_BATCH_LISTED;
+  made->changed = changed;
+  made->skipped = skipped;
+  evaluation->batch->range.to = evaluation->document.key;
+  return MH_OK;
+}
+
+/* The key of the document's row among those that were skipped; *there: it has one. */
+static mh_status find_skipped(const struct evaluation *evaluation, uint8_t key[MH_SKIPPED_KEY_BYTES], bool *there,
+                              struct mh_error *err) {
+  struct mh_slice value;
+  *there = false;
+  mh_skipped_key(evaluation->task->skip.run_number, &evaluation->document.key, key);
+  if (!evaluation->task->skip.skipped && !evaluation->skipped) return MH_OK;
+  return mh_txn_get(evaluation->txn, MH_SPACE_SKIPPED, mh_slice(key, MH_SKIPPED_KEY_BYTES), &value, there, err);
+}
+
+/* Ends a document that has not failed, or (visited false) is not there. One that had been skipped no longer is. */
+static mh_status finish_document(struct evaluation *evaluation, bool visited, struct mh_error *err) {
+  uint8_t key[MH_SKIPPED_KEY_BYTES];
+  bool was_skipped = false;
+  mh_status status = MH_OK;
+  bool behind = evaluation->task->source != MH_BATCH_WALK;
+  /* Along an index it may come again ahead: deleted since, and another has its key. */
+  if (behind || evaluation->query) status = find_skipped(evaluation, key, &was_skipped, err);
+  bool changed = mh_txn_savepoint(evaluation->txn) > evaluation->savepoint;
+  if (!status && was_skipped)
+    status = mh_txn_put(evaluation->txn, MH_SPACE_SKIPPED, MH_WRITE_DELETE, mh_slice(key, sizeof key),
+                        mh_slice(NULL, 0), err);
+  return status ? status : mark(evaluation, visited, changed, was_skipped ? -1 : 0, err);
 }
 
 /* The feed's `done`. */
 static mh_status done(void *self, unsigned notes, struct mh_error *err) {
   struct evaluation *evaluation = self;
-  (void)notes;
-  evaluation->batch->range.to = evaluation->document.key;
-  mh_status status = mh_changeset_mark(evaluation->batch->changes, &evaluation->document.key, err);
+  (void)notes; /* they are the preview's */
+  mh_status status = finish_document(evaluation, true, err);
   evaluation->feed_failed = status != MH_OK;
   return status;
 }
+
+/* ---- a document that fails ---- */
+
+static void copy_id(const struct mh_document *document, char id[MH_FOREIGN_ID_BYTES_MAX + 1]) {
+  struct mh_slice stored;
+  struct mh_error ignored; /* of a document too damaged to tell its id */
+  id[0] = 0;
+  if (!mh_document_id(document, &stored, &ignored))
+    snprintf(id, MH_FOREIGN_ID_BYTES_MAX + 1, "%.*s", (int)stored.size, (const char *)stored.data);
+}
+
+/* Drops what the failed document wrote, and keeps its error and what it printed. It is marked too: under the lock it is
+ * looked whether what it saw was still true, since only then its error counts. */
+static mh_status note_failure(struct evaluation *evaluation, struct mh_error *err) {
+  struct mh_batch *batch = evaluation->batch;
+  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
+  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
+  batch->failed = true;
+  batch->keeps_prefix = evaluation->task->skip.skip;
+  copy_id(&evaluation->document, batch->failed_id);
+  snprintf(batch->traceback, sizeof batch->traceback, "%s", evaluator->traceback(evaluator->self));
+  batch->range.to = evaluation->document.key;
+  return mh_changeset_mark(batch->changes, &evaluation->document.key, err);
+}
+
+/* Whether the script, not the document, has to be mended: says so in the error. */
+static bool too_many(const struct evaluation *evaluation, struct mh_error *error) {
+  const struct mh_skip_rule *rule = &evaluation->task->skip;
+  uint64_t skipped = rule->skipped + evaluation->skipped + 1;
+  uint64_t seen = evaluation->task->processed + evaluation->batch->changes->mark_count + 1;
+  const char *why = NULL;
+  char limit[64];
+  if (skipped > rule->max) {
+    snprintf(limit, sizeof limit, "%llu documents failed before it (--max-errors)", (unsigned long long)rule->max);
+    why = limit;
+  } else if (rule->guarded && seen >= GUARDED_LEAST && seen <= MH_BATCH_GUARDED_DOCUMENTS && skipped * 2 > seen) {
+    why = "most of the first documents fail, so the script is to be mended; --max-errors N goes on to N of them";
+  }
+  size_t used = strlen(error->message);
+  if (why) snprintf(error->message + used, sizeof error->message - used, " (%s)", why);
+  return why;
+}
+
+/* Whether the document is left as it was, and the run goes on. One that had been skipped before is counted already. */
+static mh_status look_at_failure(const struct evaluation *evaluation, struct mh_error *error, bool *skips,
+                                 struct mh_error *err) {
+  bool of_document = error->status == MH_SCRIPT || error->status == MH_INVALID || error->status == MH_LIMIT;
+  uint8_t key[MH_SKIPPED_KEY_BYTES];
+  bool was_skipped;
+  *skips = false;
+  if (!evaluation->task->skip.skip || !of_document) return MH_OK;
+  mh_status status = find_skipped(evaluation, key, &was_skipped, err);
+  *skips = !status && (was_skipped || !too_many(evaluation, error));
+  return status;
+}
+
+/* Leaves the document as it was, and writes down why. */
+static mh_status skip_document(struct evaluation *evaluation, const struct mh_error *error, struct mh_error *err) {
+  const struct mh_evaluator *evaluator = evaluation->task->evaluator;
+  uint8_t key[MH_SKIPPED_KEY_BYTES];
+  char id[MH_FOREIGN_ID_BYTES_MAX + 1];
+  bool was_skipped;
+  mh_status status = find_skipped(evaluation, key, &was_skipped, err);
+  if (status) return status;
+  mh_txn_rollback(evaluation->txn, evaluation->savepoint);
+  copy_id(&evaluation->document, id);
+  const struct mh_skipped skipped = {.key = evaluation->document.key,
+                                     .id = mh_slice_text(id),
+                                     .message = mh_slice_text(error->message),
+                                     .place = mh_slice_text(error->place),
+                                     .traceback = mh_slice_text(evaluator->traceback(evaluator->self)),
+                                     .time = mh_epoch_ms()};
+  struct mh_buffer row = {0};
+  if (mh_skipped_write(&skipped, &row))
+    status = mh_txn_put(evaluation->txn, MH_SPACE_SKIPPED, MH_WRITE_REPLACE, mh_slice(key, sizeof key),
+                        mh_buffer_slice(&row), err);
+  else
+    status = mh_fail_nomem(err);
+  mh_buffer_free(&row);
+  evaluation->skipped += !was_skipped;
+  return status ? status : mark(evaluation, true, false, was_skipped ? 0 : 1, err);
+}
+
+/* ---- walking ---- */
 
 static void hand_out(struct evaluation *evaluation, struct mh_document *document, bool *found) {
   evaluation->savepoint = mh_txn_savepoint(evaluation->txn);
@@ -87,24 +223,31 @@ static void hand_out(struct evaluation *evaluation, struct mh_document *document
   *found = true;
 }
 
+/* What the log says of a document, as the transaction sees it. */
+static mh_status read_log(const struct evaluation *evaluation, const struct mh_key *key, enum mh_log_kind *kind,
+                          struct mh_error *err) {
+  struct mh_slice value;
+  uint64_t number;
+  bool found;
+  *kind = MH_LOG_NONE;
+  mh_status status =
+      mh_txn_get(evaluation->txn, evaluation->watch->log.space, mh_key_slice(key), &value, &found, err);
+  return status || !found ? status : mh_log_entry_parse(value, &number, kind, err);
+}
+
 /* Whether the run itself inserted the document in an earlier commit. */
 static mh_status is_own(const struct evaluation *evaluation, const struct mh_key *key, bool *own,
                         struct mh_error *err) {
   enum mh_log_kind kind = MH_LOG_NONE;
-  uint64_t number;
-  mh_status status = MH_OK;
-  if (evaluation->task->own_inserts)
-    status = mh_log_entry_read(mh_txn_snapshot(evaluation->txn), evaluation->watch->log, mh_key_slice(key), &number,
-                               &kind, err);
+  mh_status status = evaluation->task->own_inserts ? read_log(evaluation, key, &kind, err) : MH_OK;
   *own = kind == MH_LOG_OWN;
   return status;
 }
 
 /* Walks ahead of the cursor. The range covers what is passed over as well. */
-static mh_status walk(struct evaluation *evaluation, struct mh_document *document, bool *found,
-                      struct mh_error *err) {
+static mh_status next_key(struct evaluation *evaluation, struct mh_document *document, bool *found,
+                          struct mh_error *err) {
   const struct mh_batch_task *task = evaluation->task;
-  *found = false;
   for (;;) {
     struct mh_slice key, value;
     bool any, own;
@@ -134,67 +277,138 @@ static mh_status walk(struct evaluation *evaluation, struct mh_document *documen
   }
 }
 
-static mh_status next_ahead(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
-  struct evaluation *evaluation = self;
-  mh_status status = walk(evaluation, document, found, err);
-  evaluation->feed_failed = status != MH_OK;
-  return status;
-}
-
-/* Takes the documents that others inserted behind the cursor. */
-static mh_status take_late(struct evaluation *evaluation, struct mh_document *document, bool *found,
-                           struct mh_error *err) {
-  *found = false;
-  while (evaluation->late_next < evaluation->late_count) {
+/* Walks an index. A document may stand in it once more, ahead of where it was visited. */
+static mh_status next_indexed(struct evaluation *evaluation, struct mh_document *document, bool *found,
+                              struct mh_error *err) {
+  for (;;) {
+    bool any;
+    enum mh_log_kind kind;
     if (enough(evaluation)) {
       evaluation->batch->full = true;
       return MH_OK;
     }
-    const struct mh_key *key = &evaluation->late[evaluation->late_next++];
-    bool there;
-    mh_status status = mh_table_read(evaluation->txn, evaluation->table, key, &evaluation->document, &there, err);
+    mh_status status = mh_query_next(evaluation->query, &evaluation->document, &any, err);
     if (status) return status;
-    if (there) {
+    if (!any) {
+      evaluation->batch->range.to_end = true;
+      return MH_OK;
+    }
+    const struct mh_key *key = &evaluation->document.key;
+    if (mh_txn_inserted(evaluation->txn, evaluation->table->documents, mh_key_slice(key))) continue; /* invariant 3 */
+    status = read_log(evaluation, key, &kind, err);
+    if (status) return status;
+    if (kind == MH_LOG_VISITED || kind == MH_LOG_REWRITTEN || kind == MH_LOG_OWN) continue;
+    hand_out(evaluation, document, found);
+    return MH_OK;
+  }
+}
+
+/* Whether a document of a list is still to be given to the function. */
+static mh_status is_wanted(struct evaluation *evaluation, bool there, bool *wanted, struct mh_error *err) {
+  enum mh_log_kind kind = MH_LOG_NONE;
+  bool skipped = evaluation->task->source == MH_BATCH_SKIPPED;
+  *wanted = there;
+  evaluation->again = skipped;
+  if (!there) return MH_OK;
+  mh_status status = read_log(evaluation, &evaluation->document.key, &kind, err);
+  /* One that was skipped was visited, unless it was deleted then and another has its key. */
+  evaluation->again = skipped ? kind != MH_LOG_INSERTED : kind == MH_LOG_REWRITTEN;
+  if (status || skipped || !evaluation->query) return status;
+  return mh_query_holds(evaluation->query, &evaluation->document, wanted, err);
+}
+
+static mh_status next_listed(struct evaluation *evaluation, struct mh_document *document, bool *found,
+                             struct mh_error *err) {
+  while (evaluation->listed_next < evaluation->listed_count) {
+    if (enough(evaluation)) {
+      evaluation->batch->full = true;
+      evaluation->batch->range.to_end = false;
+      return MH_OK;
+    }
+    const struct mh_key *key = &evaluation->listed[evaluation->listed_next++];
+    bool there, wanted;
+    mh_status status = mh_table_read(evaluation->txn, evaluation->table, key, &evaluation->document, &there, err);
+    evaluation->document.key = *key;
+    if (!status) status = is_wanted(evaluation, there, &wanted, err);
+    if (status) return status;
+    if (wanted) {
       hand_out(evaluation, document, found);
       return MH_OK;
     }
-    status = mh_changeset_mark(evaluation->batch->changes, key, err);
+    evaluation->savepoint = mh_txn_savepoint(evaluation->txn);
+    status = finish_document(evaluation, false, err);
     if (status) return status;
   }
   return MH_OK;
 }
 
-static mh_status next_late(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
+/* The feed's `next`. */
+static mh_status next(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
   struct evaluation *evaluation = self;
-  mh_status status = take_late(evaluation, document, found, err);
+  const struct mh_batch_task *task = evaluation->task;
+  *found = false;
+  mh_status status = task->source != MH_BATCH_WALK ? next_listed(evaluation, document, found, err)
+                     : evaluation->query           ? next_indexed(evaluation, document, found, err)
+                                                   : next_key(evaluation, document, found, err);
   evaluation->feed_failed = status != MH_OK;
+  return status;
+}
+
+/* Takes the next keys of those that were skipped. */
+static mh_status list_skipped(struct evaluation *evaluation, struct mh_error *err) {
+  const struct mh_batch_task *task = evaluation->task;
+  const struct mh_key *after = task->from_start ? NULL : &task->from;
+  bool found = true;
+  mh_status status = MH_OK;
+  while (!status && found && evaluation->listed_count < LISTED_KEYS) {
+    struct mh_skipped skipped;
+    status = mh_skipped_next(mh_txn_snapshot(evaluation->txn), task->skip.run_number, after, &skipped, &found, err);
+    if (status || !found) break;
+    evaluation->listed[evaluation->listed_count] = skipped.key;
+    after = &evaluation->listed[evaluation->listed_count++];
+  }
+  evaluation->batch->range.to_end = !found;
   return status;
 }
 
 /* Finds what the feed hands out. */
 static mh_status open_feed(struct evaluation *evaluation, struct mh_error *err) {
   const struct mh_batch_task *task = evaluation->task;
-  if (task->late) {
-    evaluation->batch->range.listed = true;
-    return mh_log_inserted(mh_txn_snapshot(evaluation->txn), evaluation->watch->log, evaluation->late, LATE_KEYS,
-                           &evaluation->late_count, err);
-  }
-  evaluation->batch->range.to = task->from;
-  mh_status status = mh_cursor_open(evaluation->txn, evaluation->table->documents, false, &evaluation->cursor, err);
+  struct mh_range *range = &evaluation->batch->range;
+  bool walks = task->source == MH_BATCH_WALK;
+  mh_status status = MH_OK;
+  range->kind = !walks ? MH_RANGE_LISTED : task->range.size ? MH_RANGE_INDEX : MH_RANGE_KEYS;
+  if (task->range.size)
+    status = mh_query_reopen(evaluation->txn, mh_slice_text(task->table), task->range,
+                             walks ? task->place : mh_slice(NULL, 0), &evaluation->query, err);
+  if (status) return status;
+  if (task->source == MH_BATCH_SKIPPED) return list_skipped(evaluation, err);
+  if (task->source == MH_BATCH_LISTED)
+    return mh_log_list(mh_txn_snapshot(evaluation->txn), evaluation->watch->log.space, evaluation->listed, LISTED_KEYS,
+                       &evaluation->listed_count, err);
+  range->to = task->from;
+  if (evaluation->query) return MH_OK;
+  status = mh_cursor_open(evaluation->txn, evaluation->table->documents, false, &evaluation->cursor, err);
   if (!status && !task->from_start) status = mh_cursor_seek(evaluation->cursor, mh_key_slice(&task->from), err);
   return status;
 }
 
 static mh_status evaluate_feed(struct evaluation *evaluation, struct mh_error *err) {
   const struct mh_evaluator *evaluator = evaluation->task->evaluator;
-  const struct mh_feed feed = {
-      .self = evaluation, .next = evaluation->task->late ? next_late : next_ahead, .done = done};
+  const struct mh_feed feed = {.self = evaluation, .next = next, .done = done};
+  struct mh_error *error = &evaluation->batch->error;
   mh_status status = open_feed(evaluation, err);
-  if (status) return status;
-  status = evaluator->evaluate(evaluator->self, evaluation->table, &feed, &evaluation->batch->error);
-  if (!status) return MH_OK;
-  if (!evaluation->feed_failed) return note_failure(evaluation, err);
-  *err = evaluation->batch->error;
+  while (!status) {
+    if (!evaluator->evaluate(evaluator->self, evaluation->table, &feed, error)) return MH_OK;
+    if (evaluation->feed_failed) {
+      *err = *error;
+      return err->status;
+    }
+    bool skips;
+    status = look_at_failure(evaluation, error, &skips, err);
+    if (!status && !skips) return note_failure(evaluation, err);
+    if (!status) status = skip_document(evaluation, error, err);
+  }
   return status;
 }
 
@@ -204,42 +418,84 @@ mh_status mh_fail_watch_gone(const char *table, struct mh_error *err) {
 
 mh_status mh_batch_evaluate(const struct mh_batch_task *task, mh_txn *txn, struct mh_batch *batch,
                             struct mh_error *err) {
-  *batch = (struct mh_batch){.changes = mh_txn_changeset(txn),
+  *batch = (struct mh_batch){.source = task->source,
+                             .changes = mh_txn_changeset(txn),
                              .range = {.from_start = task->from_start, .from = task->from}};
   struct evaluation evaluation = {
       .task = task, .txn = txn, .batch = batch, .began_ms = mh_clock_ms(CLOCK_MONOTONIC)};
+  const struct mh_evaluation_mode mode = {
+      .now = mh_epoch_ms(), .processed = task->processed, .strict = task->strict};
   evaluation.table = mh_txn_table(txn, mh_slice_text(task->table));
   if (!evaluation.table) return mh_fail(err, MH_REFUSED, "the table %s is gone", task->table);
   evaluation.watch = mh_catalogue_watch(mh_txn_catalogue(txn), task->watch);
   if (!evaluation.watch) return mh_fail_watch_gone(task->table, err);
-  mh_status status =
-      task->evaluator->begin(
-      task->evaluator->self, txn, &(struct mh_evaluation_mode){.now = mh_epoch_ms(), .processed = task->processed}, err);
+  mh_status status = task->evaluator->begin(task->evaluator->self, txn, &mode, err);
   if (!status) status = evaluate_feed(&evaluation, err);
   mh_cursor_close(evaluation.cursor);
+  mh_query_close(evaluation.query);
   return status;
 }
 
 /* ---- storing ---- */
 
-static uint64_t count_changed(const mh_changeset *changes, size_t documents) {
-  uint64_t changed = 0;
-  uint32_t before = 0;
+/* Counts what is stored into the record. */
+static void count_marks(const mh_changeset *changes, size_t documents, struct mh_run_record *record) {
   for (size_t i = 0; i < documents; i++) {
-    changed += changes->marks[i].sequence_end > before;
-    before = changes->marks[i].sequence_end;
+    const struct mh_mark *mark = &changes->marks[i];
+    record->processed += mark->counts;
+    record->caught_up += mark->again;
+    record->changed += mark->changed && (mark->counts || mark->skipped < 0);
+    record->skipped += (uint64_t)(int64_t)mark->skipped;
   }
-  return changed;
 }
 
-/* The walk is over and nobody inserted behind it: done, in this very commit. */
-static mh_status record_success(mh_commit *commit, struct mh_run_record *record, const struct mh_log_counts *counts,
-                                struct mh_error *err) {
+/* Moves the cursor to the last document of a walk. */
+static void move_cursor(const struct mh_batch *batch, const struct mh_range *range, size_t documents,
+                        struct mh_run_record *record) {
+  if (batch->source != MH_BATCH_WALK) return;
+  record->at_end = range->to_end;
+  if (range->kind == MH_RANGE_KEYS && memcmp(range->to.bytes, range->from.bytes, MH_KEY_BYTES) == 0) return;
+  record->has_cursor = true; /* also where all it passed were its own inserts */
+  record->cursor = range->to;
+  if (range->kind != MH_RANGE_INDEX || !documents) return;
+  struct mh_slice place = batch->changes->marks[documents - 1].place;
+  record->place_size = (uint32_t)place.size;
+  memcpy(record->place, place.data, place.size);
+}
+
+/* Ends the run when nothing is left, in this very commit: success drops the watch, and with it the log. One that skipped
+ * documents is not complete: its watch stands, and what is inserted meanwhile is migrated with the retry. */
+static mh_status end_record(mh_commit *commit, const struct mh_watch *watch, bool retrying,
+                            struct mh_run_record *record, struct mh_error *err) {
+  struct mh_log_counts counts;
+  mh_status status = mh_commit_log_counts(commit, watch, &counts, err);
+  uint64_t left = counts.inserted + (watch->log.flags & MH_LOG_CATCH_UP ? counts.rewritten : 0);
+  if (status || !record->at_end || left || retrying) return status;
+  record->rewritten = counts.rewritten;
+  if (record->skipped) {
+    struct mh_error skipped;
+    mh_fail(&skipped, MH_SCRIPT, "%llu document%s failed and %s left as %s; see: mighost errors %s",
+            (unsigned long long)record->skipped, record->skipped == 1 ? "" : "s", record->skipped == 1 ? "was" : "were",
+            record->skipped == 1 ? "it was" : "they were", record->name);
+    mh_run_record_fail(record, &skipped, "", "");
+    return MH_OK;
+  }
   mh_run_record_end(record, MH_RUN_SUCCESS);
-  record->rewritten = counts->rewritten;
-  mh_status status = mh_commit_drop_watch(commit, record->watch, err);
   record->watch = 0;
-  return status;
+  return mh_commit_drop_watch(commit, watch->number, err);
+}
+
+mh_status mh_run_obey(mh_kv_txn *txn, struct mh_run_record *record, struct mh_control *control, struct mh_error *err) {
+  mh_status status = mh_control_read(txn, record->name, control, err);
+  bool asked = control->request || control->has_lock_ms || control->has_throttle;
+  if (status || !asked) return status;
+  if (control->has_lock_ms) record->lock_ms = control->lock_ms;
+  if (control->has_throttle) record->throttle = control->throttle;
+  if (mh_run_is_live(record->state) && control->request == MH_REQUEST_CANCEL)
+    mh_run_record_end(record, MH_RUN_CANCELED);
+  else if (mh_run_is_live(record->state) && control->request)
+    record->state = control->request == MH_REQUEST_PAUSE ? MH_RUN_PAUSED : MH_RUN_IN_PROGRESS;
+  return mh_control_drop(txn, record->name, err);
 }
 
 mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
@@ -253,32 +509,29 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   bool whole = documents == changes->mark_count && range.to_end == batch->range.to_end &&
                memcmp(range.to.bytes, batch->range.to.bytes, MH_KEY_BYTES) == 0;
   result->disturbed = !whole;
-  if (whole && batch->failed) {
-    result->failed = true;
-    mh_run_record_fail(record, &batch->error, batch->failed_id, batch->traceback);
-    return mh_run_record_write(mh_commit_kv(commit), record, err);
-  }
+  result->failed = whole && batch->failed;
   if (!whole && !documents) return MH_OK;
   const struct mh_watch *watch = mh_catalogue_watch(mh_commit_catalogue(commit), lineage->watch);
   if (!watch) return mh_fail_watch_gone(record->table, err);
-  status = mh_commit_apply(commit, lineage, changes, documents, &range, err);
-  struct mh_log_counts counts;
-  if (!status) status = mh_commit_log_counts(commit, watch, &counts, err);
-  if (status) return status;
-  result->stored = documents;
-  result->own_inserts = mh_commit_own_inserts(commit);
-  record->processed += documents;
-  record->changed += count_changed(changes, documents);
-  record->own += result->own_inserts;
-  double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
-  if (seconds > 0) record->rate = (double)(record->processed - record->resumed_at) / seconds;
-  if (!range.listed) {
-    if (memcmp(range.to.bytes, range.from.bytes, MH_KEY_BYTES) != 0) { /* also where all it passed were its own inserts */
-      record->has_cursor = true;
-      record->cursor = range.to;
-    }
-    record->at_end = range.to_end;
+  if (result->failed) {
+    documents = batch->keeps_prefix ? documents - 1 : 0;
+    if (documents) range.to = changes->marks[documents - 1].key;
+    range.to_end = false;
   }
-  if (record->at_end && !counts.inserted) status = record_success(commit, record, &counts, err);
+  if (documents || !result->failed) {
+    status = mh_commit_apply(commit, lineage, changes, documents, &range, err);
+    if (status) return status;
+    result->stored = documents;
+    record->own += mh_commit_own_inserts(commit);
+    count_marks(changes, documents, record);
+    move_cursor(batch, &range, documents, record);
+  }
+  if (result->failed) mh_run_record_fail(record, &batch->error, batch->failed_id, batch->traceback);
+  else status = end_record(commit, watch, batch->source == MH_BATCH_SKIPPED && !range.to_end, record, err);
+  if (!status) status = mh_run_obey(mh_commit_kv(commit), record, &result->control, err);
+  double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
+  bool of_late = mh_run_is_live(record->state) && record->rate > 0; /* while it goes on: run_rate.h */
+  if (!of_late && seconds > 0)
+    record->rate = (double)(record->processed - record->resumed_at) / seconds;
   return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
 }

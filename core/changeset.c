@@ -191,6 +191,15 @@ mh_status mh_changeset_mark(mh_changeset *changeset, const struct mh_key *key, s
   return MH_OK;
 }
 
+void mh_changeset_back_to_mark(mh_changeset *changeset) {
+  static const struct mh_mark start;
+  const struct mh_mark *mark = changeset->mark_count ? &changeset->marks[changeset->mark_count - 1] : &start;
+  mh_changeset_rollback(changeset, mark->sequence_end);
+  changeset->depends_count = mark->dependencies_end;
+  changeset->output.size = mark->output_end;
+  changeset->bytes_marked = mh_arena_used(changeset->arena); /* what comes next may write as much as any document */
+}
+
 const struct mh_version *mh_node_version(const struct mh_node *node, uint32_t sequence) {
   const struct mh_version *version = node->newest;
   while (version && version->sequence > sequence) version = version->older;

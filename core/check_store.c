@@ -3,6 +3,7 @@
 #include "deploy.h"
 #include "entries.h"
 #include "migration.h"
+#include "skipped.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -117,7 +118,7 @@ static mh_status check_twice(struct mh_checking *checking, struct mh_error *err)
     spaces[count++] = catalogue->tables[i].documents;
     spaces[count++] = catalogue->tables[i].ids;
   }
-  for (size_t i = 0; i < catalogue->watch_count; i++) spaces[count++] = catalogue->watches[i].log;
+  for (size_t i = 0; i < catalogue->watch_count; i++) spaces[count++] = catalogue->watches[i].log.space;
   for (size_t i = 0; i < catalogue->index_count; i++) {
     spaces[count++] = catalogue->indexes[i].space;
     if (catalogue->indexes[i].log != MH_SPACE_NONE) spaces[count++] = catalogue->indexes[i].log;
@@ -142,6 +143,26 @@ struct runs {
   struct watched *watched;
   size_t count;
 };
+
+/* Whether the run's rows of skipped documents are sound, and as many as it says. */
+static mh_status check_skipped(struct mh_checking *checking, const struct mh_run_record *record, struct mh_error *err) {
+  struct mh_check_part *part = &checking->report->store;
+  struct mh_skipped skipped;
+  struct mh_error fault;
+  uint64_t rows = 0;
+  bool found = true;
+  mh_status status = MH_OK;
+  while (!status && found) {
+    status = mh_skipped_next(checking->kv, record->number, rows ? &skipped.key : NULL, &skipped, &found, &fault);
+    rows += !status && found;
+  }
+  if (status == MH_DAMAGED) return add(part, MH_FINDING_CATALOGUE, err, record->name, "%s", fault.message);
+  if (status) *err = fault;
+  if (status || rows == record->skipped) return status;
+  return add(part, MH_FINDING_COUNT, err, record->name,
+             "it has skipped %llu documents and lists %llu; start the run over with --reset",
+             (unsigned long long)record->skipped, (unsigned long long)rows);
+}
 
 static mh_status take_run(struct mh_checking *checking, void *self, struct mh_slice key, struct mh_slice value,
                           struct mh_error *err) {
@@ -168,7 +189,7 @@ static mh_status take_run(struct mh_checking *checking, void *self, struct mh_sl
   runs->watched = moved;
   run.watch = record.watch;
   moved[runs->count++] = run;
-  return MH_OK;
+  return check_skipped(checking, &record, err);
 }
 
 static mh_status check_log(struct mh_checking *checking, const struct mh_watch *watch, const char *table,
@@ -179,7 +200,7 @@ static mh_status check_log(struct mh_checking *checking, const struct mh_watch *
   uint64_t newest = 0;
   char place[MH_NAME_MAX + sizeof ": change log of " + sizeof ((struct watched *)0)->name];
   snprintf(place, sizeof place, "%s: change log of %s", table, run);
-  mh_status status = mh_log_counts_read(checking->kv, watch->log, &stored, &fault);
+  mh_status status = mh_log_counts_read(checking->kv, watch->log.space, &stored, &fault);
   if (!status) status = mh_log_recount(checking->kv, watch->log, &counts, &newest, &fault);
   if (status == MH_DAMAGED) return add(part, MH_FINDING_LOG, err, place, "%s", fault.message);
   if (status) {

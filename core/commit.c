@@ -136,24 +136,39 @@ uint64_t mh_commit_own_inserts(const mh_commit *commit) { return commit->own_ins
 
 mh_status mh_commit_log_counts(mh_commit *commit, const struct mh_watch *watch, struct mh_log_counts *counts,
                                struct mh_error *err) {
-  return mh_log_counts_now(commit->kv, &commit->deltas, watch->log, counts, err);
+  return mh_log_counts_now(commit->kv, &commit->deltas, watch->log.space, counts, err);
 }
 
 /* ---- admission ---- */
 
-/* The first document of a listed batch whose entry in the change log is not what it was. */
-static mh_status first_stale_listed(mh_commit *commit, const struct mh_watch *watch, const mh_changeset *changeset,
-                                    struct mh_key *stale, bool *is_stale, struct mh_error *err) {
-  *is_stale = false;
-  for (size_t i = 0; i < changeset->mark_count && !*is_stale; i++) {
+/* The first document of the marks that somebody else changed since the snapshot. */
+static mh_status first_stale_mark(mh_commit *commit, const struct mh_watch *watch, const mh_changeset *changeset,
+                                  size_t *first, struct mh_error *err) {
+  for (*first = 0; *first < changeset->mark_count; ++*first) {
     uint64_t number;
     enum mh_log_kind kind;
-    *stale = changeset->marks[i].key;
-    mh_status status = mh_log_entry_read(commit->kv, watch->log, mh_key_slice(stale), &number, &kind, err);
-    if (status) return status;
-    *is_stale = kind != MH_LOG_INSERTED || number > changeset->snapshot_number;
+    mh_status status = mh_log_entry_read(commit->kv, watch->log.space, mh_key_slice(&changeset->marks[*first].key),
+                                         &number, &kind, err);
+    if (status || (kind < MH_LOG_OWN && number > changeset->snapshot_number)) return status;
   }
   return MH_OK;
+}
+
+/* How many of the documents lie before the first that somebody else changed, or inserted among them, since the snapshot;
+ * *stopped: there is such a one. */
+static mh_status untouched(mh_commit *commit, const struct mh_watch *watch, const mh_changeset *changeset,
+                           const struct mh_range *range, size_t *count, bool *stopped, struct mh_error *err) {
+  mh_status status;
+  if (range->kind != MH_RANGE_KEYS) {
+    status = first_stale_mark(commit, watch, changeset, count, err);
+    *stopped = !status && *count < changeset->mark_count;
+    return status;
+  }
+  struct mh_key stale;
+  status = mh_log_first_after(commit->kv, watch->log.space, range, changeset->snapshot_number, &stale, stopped, err);
+  *count = changeset->mark_count;
+  while (*stopped && *count && memcmp(changeset->marks[*count - 1].key.bytes, stale.bytes, MH_KEY_BYTES) >= 0) --*count;
+  return status;
 }
 
 struct others {
@@ -212,12 +227,8 @@ mh_status mh_commit_admit(mh_commit *commit, struct mh_lineage *lineage, const m
   bool stopped = false;
   const struct mh_watch *watch = range ? mh_catalogue_watch(commit->catalogue, lineage->watch) : NULL;
   if (watch) {
-    struct mh_key stale;
-    mh_status status = range->listed ? first_stale_listed(commit, watch, changeset, &stale, &stopped, err)
-                                     : mh_log_first_after(commit->kv, watch->log, range, changeset->snapshot_number,
-                                                          &stale, &stopped, err);
+    mh_status status = untouched(commit, watch, changeset, range, &count, &stopped, err);
     if (status) return status;
-    while (stopped && count && memcmp(changeset->marks[count - 1].key.bytes, stale.bytes, MH_KEY_BYTES) >= 0) count--;
   }
   mh_status status = undisturbed(commit, lineage, changeset, count, documents, err);
   if (status || !range) return status;
@@ -251,24 +262,23 @@ struct mh_touched *mh_commit_touch(mh_commit *commit, uint32_t number, struct mh
   return touched;
 }
 
-/* What one key's versions amount to. */
-static enum mh_log_kind net_kind(const struct mh_node *node, const struct mh_version *version) {
-  if (version->write == MH_WRITE_DELETE) return MH_LOG_DELETED;
-  return mh_node_inserted(node) ? MH_LOG_INSERTED : MH_LOG_REWRITTEN;
+/* What one key's versions amount to: the event of another's commit; the run's own are in the same order. */
+static enum mh_log_event net_event(const struct mh_node *node, const struct mh_version *version) {
+  if (version->write == MH_WRITE_DELETE) return MH_LOG_OTHER_DELETES;
+  return mh_node_inserted(node) ? MH_LOG_OTHER_INSERTS : MH_LOG_OTHER_REWRITES;
 }
 
 static mh_status note(mh_commit *commit, const struct mh_lineage *lineage, const struct mh_table *table,
                       const struct mh_node *node, const struct mh_version *version, struct mh_error *err) {
+  enum mh_log_event event = net_event(node, version);
   for (size_t i = 0; i < commit->catalogue->watch_count; i++) {
     const struct mh_watch *watch = &commit->catalogue->watches[i];
     if (watch->table_number != table->number) continue;
-    enum mh_log_kind kind = net_kind(node, version);
-    if (watch->number == lineage->watch) { /* what the run wrote itself is not news, but for two things */
-      if (kind == MH_LOG_REWRITTEN) continue;
-      if (kind == MH_LOG_INSERTED) commit->own_inserts++;
-      kind = kind == MH_LOG_INSERTED ? MH_LOG_OWN : MH_LOG_NONE; /* not to be visited; no longer to be visited */
-    }
-    mh_status status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_node_key(node), commit->number, kind, err);
+    bool own = watch->number == lineage->watch;
+    if (own && event == MH_LOG_OTHER_INSERTS) commit->own_inserts++;
+    if (own && event == MH_LOG_OTHER_REWRITES && !(watch->log.flags & MH_LOG_VISITS)) continue; /* no news */
+    mh_status status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_node_key(node), commit->number,
+                                    own ? event + (MH_LOG_OWN_INSERTS - MH_LOG_OTHER_INSERTS) : event, err);
     if (status) return status;
   }
   return MH_OK;
@@ -326,6 +336,24 @@ static mh_status apply_entries(mh_commit *commit, const struct mh_written *writt
   return status;
 }
 
+/* Enters what a run has visited, or cleared, before what its documents wrote: see MH_LOG_OWN_REWRITES. */
+static mh_status apply_visits(mh_commit *commit, const mh_changeset *changeset, uint32_t sequence,
+                              struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < changeset->space_count; i++) {
+    const struct mh_written *written = &changeset->spaces[i];
+    const struct mh_watch *watch = mh_catalogue_watch_of_log(commit->catalogue, written->space);
+    const struct mh_node *node = watch ? written->head->next[0] : NULL;
+    for (; !status && node; node = node->next[0]) {
+      const struct mh_version *version = mh_node_version(node, sequence);
+      if (!version) continue;
+      enum mh_log_event event = version->write == MH_WRITE_DELETE ? MH_LOG_CLEAR : MH_LOG_VISIT;
+      status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_node_key(node), commit->number, event, err);
+    }
+  }
+  return status;
+}
+
 /* Whether any key of the space has a version by then. */
 static bool any_written(const struct mh_written *written, uint32_t sequence) {
   for (const struct mh_node *node = written ? written->head->next[0] : NULL; node; node = node->next[0])
@@ -368,10 +396,11 @@ mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const m
                       : changeset->mark_count == 0 ? (uint32_t)changeset->journal_count
                                                    : mh_changeset_sequence(changeset, documents);
   mh_status status = make_pending(commit, changeset, sequence, err);
+  if (!status) status = apply_visits(commit, changeset, sequence, err);
   for (size_t i = 0; !status && i < changeset->space_count; i++) {
     const struct mh_written *written = &changeset->spaces[i];
     mh_space space = written->space;
-    if (!any_written(written, sequence)) continue;
+    if (!any_written(written, sequence) || mh_catalogue_watch_of_log(commit->catalogue, space)) continue;
     if (mh_catalogue_index_of_space(commit->catalogue, space)) {
       status = apply_entries(commit, written, sequence, err);
       continue;
@@ -382,10 +411,6 @@ mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const m
     status = apply_space(commit, lineage, written, space, table, sequence, err);
   }
   const struct mh_watch *watch = range ? mh_catalogue_watch(commit->catalogue, lineage->watch) : NULL;
-  if (status || !watch) return status;
-  if (!range->listed) return mh_log_consume(commit->kv, &commit->deltas, watch->log, range, err);
-  for (size_t i = 0; !status && i < documents; i++)
-    status = mh_log_enter(commit->kv, &commit->deltas, watch->log, mh_key_slice(&changeset->marks[i].key),
-                          commit->number, MH_LOG_NONE, err);
-  return status;
+  if (status || !watch || range->kind != MH_RANGE_KEYS) return status;
+  return mh_log_consume(commit->kv, &commit->deltas, watch->log, range, err);
 }

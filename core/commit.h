@@ -2,7 +2,8 @@
  *
  * A document's part of a changeset may be stored if, since the snapshot S it was evaluated over (invariant 2),
  *   1. the catalogue has not changed,
- *   2. no other commit touched a document in the batch's key range up to it (the watch's change log tells), and
+ *   2. no other commit touched a document in the batch's key range up to it, or where it walks no keys, this document
+ *      (the watch's change log tells), and
  *   3. no other commit wrote a table it read, or issued a creation time in a table it inserted into.
  * The documents before the first that may not are stored; the rest is evaluated again. "Other" is every commit that is
  * not of the same lineage: a run's own batches do not disturb each other. */
@@ -59,8 +60,8 @@ mh_status mh_commit_renumber_table(mh_commit *commit, const struct mh_table *tab
                                    struct mh_error *err);
 /* Removes the table with its documents, its indexes and its watches: a run that is not finished has to start over. */
 mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, struct mh_error *err);
-/* Watches a table; `log` was made by mh_kv_spaces_create. */
-mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,
+/* Watches a table; the log's space was made by mh_kv_spaces_create. */
+mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, struct mh_log log, uint64_t *number,
                               struct mh_error *err);
 mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_error *err);
 

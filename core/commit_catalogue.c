@@ -66,14 +66,15 @@ mh_status mh_commit_drop_table(mh_commit *commit, const struct mh_table *table, 
   return status;
 }
 
-mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, mh_space log, uint64_t *number,
+mh_status mh_commit_add_watch(mh_commit *commit, uint32_t table_number, struct mh_log log, uint64_t *number,
                               struct mh_error *err) {
   mh_status status = next_number(commit, 8, number, err);
   if (status) return status;
-  uint8_t key[8], value[8];
+  uint8_t key[8], value[9];
   mh_put_u64(key, *number);
   mh_put_u32(value, table_number);
-  mh_put_u32(value + 4, log);
+  mh_put_u32(value + 4, log.space);
+  value[8] = log.flags;
   commit->catalogue_changed = true;
   return mh_kv_put(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), mh_slice(value, sizeof value), err);
 }
@@ -85,8 +86,8 @@ mh_status mh_commit_drop_watch(mh_commit *commit, uint64_t number, struct mh_err
   mh_put_u64(key, number);
   bool found;
   mh_status status = mh_kv_delete(commit->kv, MH_SPACE_WATCHES, mh_slice(key, sizeof key), &found, err);
-  if (!status) status = mh_kv_space_drop(commit->kv, watch->log, err);
-  mh_log_forget(&commit->deltas, watch->log);
+  if (!status) status = mh_kv_space_drop(commit->kv, watch->log.space, err);
+  mh_log_forget(&commit->deltas, watch->log.space);
   commit->catalogue_changed = true;
   return status;
 }

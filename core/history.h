@@ -5,7 +5,7 @@
 #ifndef MH_HISTORY_H
 #define MH_HISTORY_H
 
-#include "kv.h"
+#include "store.h"
 
 enum { MH_HISTORY_LINES_MAX = 10000 };
 

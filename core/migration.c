@@ -1,10 +1,10 @@
 #include "migration.h"
 
 #include "clock.h"
+#include "members.h"
 
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const STATE_NAMES[] = {
     [MH_RUN_UNKNOWN] = "unknown", [MH_RUN_IN_PROGRESS] = "inProgress", [MH_RUN_SUCCESS] = "success",
@@ -14,100 +14,104 @@ enum { STATES = sizeof STATE_NAMES / sizeof *STATE_NAMES };
 
 const char *mh_run_state_name(enum mh_run_state state) { return STATE_NAMES[state]; }
 
+enum mh_run_state mh_run_state_of(const char *name) {
+  for (size_t i = 0; i < STATES; i++)
+    if (strcmp(STATE_NAMES[i], name) == 0) return (enum mh_run_state)i;
+  return MH_RUN_UNKNOWN;
+}
+
 /* ---- the stored form: one BSON field for each member ---- */
 
-enum member_kind { TEXT, NUMBER_U64, NUMBER_U32, FLAG, TIME };
-
-static const struct member {
-  const char *name;
-  enum member_kind kind;
-  size_t offset, size; /* size: of a text's buffer */
-} MEMBERS[] = {
-#define TEXT_MEMBER(member) {#member, TEXT, offsetof(struct mh_run_record, member), sizeof((struct mh_run_record *)0)->member}
-#define MEMBER(kind, member) {#member, kind, offsetof(struct mh_run_record, member), 0}
-    TEXT_MEMBER(table),          TEXT_MEMBER(script),         TEXT_MEMBER(script_hash),
-    MEMBER(NUMBER_U64, number),  MEMBER(NUMBER_U64, watch),   MEMBER(FLAG, at_end),
-    MEMBER(NUMBER_U64, processed), MEMBER(NUMBER_U64, changed), MEMBER(NUMBER_U64, total),
-    MEMBER(NUMBER_U64, rewritten), MEMBER(NUMBER_U64, own),   MEMBER(NUMBER_U32, batch_size),
-    MEMBER(TIME, latest_start),  MEMBER(TIME, latest_end),    MEMBER(TIME, resumed),
-    MEMBER(NUMBER_U64, resumed_at), MEMBER(TIME, rate),
-    TEXT_MEMBER(error),          TEXT_MEMBER(error_place),    TEXT_MEMBER(error_id),
-    TEXT_MEMBER(traceback),
-#undef TEXT_MEMBER
-#undef MEMBER
+static const struct mh_member MEMBERS[] = {
+#define RECORD struct mh_run_record
+    MH_MEMBER_TEXT(RECORD, table),
+    MH_MEMBER_TEXT(RECORD, script),
+    MH_MEMBER_TEXT(RECORD, script_hash),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, number),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, watch),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, history),
+    MH_MEMBER(RECORD, MH_MEMBER_FLAG, at_end),
+    MH_MEMBER_BYTES(RECORD, range, range_size),
+    MH_MEMBER_BYTES(RECORD, place, place_size),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, processed),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, changed),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, total),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, rewritten),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, caught_up),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, skipped),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, own),
+    MH_MEMBER(RECORD, MH_MEMBER_U32, batch_size),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, lock_ms),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, throttle),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, latest_start),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, latest_end),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, resumed),
+    MH_MEMBER(RECORD, MH_MEMBER_U64, resumed_at),
+    MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, rate),
+    MH_MEMBER_TEXT(RECORD, error),
+    MH_MEMBER_TEXT(RECORD, error_place),
+    MH_MEMBER_TEXT(RECORD, error_id),
+    MH_MEMBER_TEXT(RECORD, traceback),
+#undef RECORD
 };
 enum { MEMBER_COUNT = sizeof MEMBERS / sizeof *MEMBERS };
 
-static bool add_member(struct mh_buffer *out, const struct member *member, const struct mh_run_record *record) {
-  const char *at = (const char *)record + member->offset;
-  struct mh_slice name = mh_slice_text(member->name);
-  switch (member->kind) {
-    case TEXT: return mh_bson_add_string(out, name, mh_slice_text(at));
-    case NUMBER_U64: return mh_bson_add_int64(out, name, (int64_t) * (const uint64_t *)(const void *)at);
-    case NUMBER_U32: return mh_bson_add_int64(out, name, *(const uint32_t *)(const void *)at);
-    case FLAG: return mh_bson_add_boolean(out, name, *(const bool *)at);
-    case TIME: return mh_bson_add_double(out, name, *(const double *)(const void *)at);
-  }
-  return false;
-}
-
-static void take_member(const struct member *member, const struct mh_field *field, struct mh_run_record *record) {
-  char *at = (char *)record + member->offset;
-  if (member->kind == TEXT && field->type == MH_STRING) {
-    struct mh_slice text = mh_field_string(field);
-    size_t size = text.size < member->size - 1 ? text.size : member->size - 1;
-    memcpy(at, text.data, size);
-  } else if (member->kind == NUMBER_U64 && field->type == MH_INT64) {
-    *(uint64_t *)(void *)at = (uint64_t)mh_field_int64(field);
-  } else if (member->kind == NUMBER_U32 && field->type == MH_INT64) {
-    *(uint32_t *)(void *)at = (uint32_t)mh_field_int64(field);
-  } else if (member->kind == FLAG && field->type == MH_BOOLEAN) {
-    *(bool *)at = mh_field_boolean(field);
-  } else if (member->kind == TIME && field->type == MH_DOUBLE) {
-    *(double *)(void *)at = mh_field_double(field);
-  }
-}
-
-static mh_status parse(struct mh_slice name, struct mh_slice bson, struct mh_run_record *record,
-                       struct mh_error *err) {
+mh_status mh_run_record_parse(struct mh_slice name, struct mh_slice bson, struct mh_run_record *record,
+                              struct mh_error *err) {
   *record = (struct mh_run_record){0};
   struct mh_field field;
-  if (name.size >= sizeof record->name || !mh_bson_sound(bson) ||
-      !mh_bson_find(bson, mh_slice_text("state"), &field) || field.type != MH_INT64 || mh_field_int64(&field) < 0 ||
-      mh_field_int64(&field) >= STATES)
-    return mh_fail(err, MH_DAMAGED, "the record of the migration %.*s is damaged; restore the store from a backup",
-                   (int)(name.size < 200 ? name.size : 200), (const char *)name.data);
-  memcpy(record->name, name.data, name.size);
-  record->state = (enum mh_run_state)mh_field_int64(&field);
-  for (size_t i = 0; i < MEMBER_COUNT; i++)
-    if (mh_bson_find(bson, mh_slice_text(MEMBERS[i].name), &field)) take_member(&MEMBERS[i], &field, record);
-  if (mh_bson_find(bson, mh_slice_text("cursor"), &field) && field.type == MH_BYTES &&
-      mh_field_bytes(&field).size == MH_KEY_BYTES) {
-    record->has_cursor = true;
-    memcpy(record->cursor.bytes, mh_field_bytes(&field).data, MH_KEY_BYTES);
+  bool ok = name.size < sizeof record->name && !memchr(name.data, 0, name.size) && mh_bson_sound(bson) &&
+            mh_bson_find(bson, mh_slice_text("state"), &field) && field.type == MH_INT64 &&
+            mh_field_int64(&field) >= 0 && mh_field_int64(&field) < STATES;
+  if (ok) {
+    memcpy(record->name, name.data, name.size);
+    record->state = (enum mh_run_state)mh_field_int64(&field);
+    ok = mh_members_read(MEMBERS, MEMBER_COUNT, bson, record);
   }
-  return MH_OK;
+  if (ok && mh_bson_find(bson, mh_slice_text("cursor"), &field)) {
+    ok = field.type == MH_BYTES && mh_field_bytes(&field).size == MH_KEY_BYTES;
+    record->has_cursor = ok;
+    if (ok) memcpy(record->cursor.bytes, mh_field_bytes(&field).data, MH_KEY_BYTES);
+  }
+  if (ok) return MH_OK;
+  return mh_fail(err, MH_DAMAGED, "the record of the migration %.*s is damaged; restore the store from a backup",
+                 (int)(name.size < 200 ? name.size : 200), (const char *)name.data);
 }
 
 mh_status mh_run_record_read(mh_kv_txn *txn, const char *name, struct mh_run_record *record, bool *found,
                              struct mh_error *err) {
   struct mh_slice key = mh_slice_text(name), value;
+  *found = false;
+  if (key.size == 0 || key.size > MH_KV_KEY_MAX) return MH_OK; /* no migration has such a name */
   mh_status status = mh_kv_get(txn, MH_SPACE_RUNS, key, &value, found, err);
-  return status || !*found ? status : parse(key, value, record, err);
+  return status || !*found ? status : mh_run_record_parse(key, value, record, err);
+}
+
+static mh_status write_history(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err) {
+  struct mh_history_line line;
+  bool found;
+  mh_status status = mh_history_read(txn, record->history, &line, &found, err);
+  if (status || !found) return status;
+  snprintf(line.state, sizeof line.state, "%s", mh_run_state_name(record->state));
+  line.processed = record->processed;
+  line.changed = record->changed;
+  line.skipped = record->skipped;
+  line.ended = mh_run_is_live(record->state) ? 0 : record->latest_end;
+  return mh_history_update(txn, &line, err);
 }
 
 mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err) {
   struct mh_buffer out = {0};
   size_t mark;
-  bool ok = mh_bson_open(&out, &mark) && mh_bson_add_int64(&out, mh_slice_text("state"), record->state);
-  for (size_t i = 0; ok && i < MEMBER_COUNT; i++) ok = add_member(&out, &MEMBERS[i], record);
+  bool ok = mh_bson_open(&out, &mark) && mh_bson_add_int64(&out, mh_slice_text("state"), record->state) &&
+            mh_members_write(MEMBERS, MEMBER_COUNT, record, &out);
   if (ok && record->has_cursor)
     ok = mh_bson_add_bytes(&out, mh_slice_text("cursor"), mh_key_slice(&record->cursor));
   ok = ok && mh_bson_close(&out, mark);
   mh_status status = ok ? mh_kv_put(txn, MH_SPACE_RUNS, mh_slice_text(record->name), mh_buffer_slice(&out), err)
                         : mh_fail_nomem(err);
   mh_buffer_free(&out);
-  return status;
+  return status || !record->history ? status : write_history(txn, record, err);
 }
 
 /* ---- its end ---- */
@@ -124,83 +128,4 @@ void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cau
   snprintf(record->error_place, sizeof record->error_place, "%s", cause->place);
   snprintf(record->error_id, sizeof record->error_id, "%s", document_id);
   snprintf(record->traceback, sizeof record->traceback, "%s", traceback);
-}
-
-/* ---- all of them ---- */
-
-static mh_status read_all(mh_kv_txn *txn, struct mh_run_record **records, size_t *count, struct mh_error *err) {
-  uint64_t entries;
-  mh_status status = mh_kv_count(txn, MH_SPACE_RUNS, &entries, err);
-  if (status) return status;
-  *count = 0;
-  *records = calloc(entries + 1, sizeof **records);
-  if (!*records) return mh_fail_nomem(err);
-  mh_kv_cursor *cursor = NULL;
-  struct mh_slice key, value;
-  bool found = false;
-  status = mh_kv_cursor_open(txn, MH_SPACE_RUNS, &cursor, err);
-  if (!status) status = mh_kv_move(cursor, MH_KV_FIRST, mh_slice(NULL, 0), &key, &value, &found, err);
-  while (!status && found && *count < entries) {
-    status = parse(key, value, &(*records)[*count], err);
-    ++*count;
-    if (!status) status = mh_kv_move(cursor, MH_KV_NEXT, key, &key, &value, &found, err);
-  }
-  mh_kv_cursor_close(cursor);
-  return status;
-}
-
-static int by_start(const void *a, const void *b) {
-  const struct mh_run_record *left = a, *right = b;
-  return (left->latest_start > right->latest_start) - (left->latest_start < right->latest_start);
-}
-
-mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t *count, struct mh_error *err) {
-  mh_kv_txn *snapshot = NULL;
-  mh_catalogue *catalogue = NULL;
-  uint64_t number;
-  mh_filelock *locks = NULL;
-  *records = NULL;
-  *count = 0;
-  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
-  if (!status) status = read_all(snapshot, records, count, err);
-  bool renewed = false;
-  for (size_t i = 0; !status && i < *count; i++) {
-    struct mh_run_record *record = &(*records)[i];
-    if (record->state != MH_RUN_IN_PROGRESS) continue;
-    bool held, found;
-    status = mh_store_locks(store, &locks, err);
-    if (!status) status = mh_filelock_test(locks, record->number + 1, &held, err);
-    if (status || held) continue;
-    /* Nobody holds its lock: it has ended since the snapshot, or it died. A newer look tells. */
-    if (!renewed) {
-      mh_catalogue_drop(catalogue);
-      catalogue = NULL;
-      status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
-      renewed = true;
-    }
-    char name[sizeof record->name];
-    memcpy(name, record->name, sizeof name);
-    if (!status) status = mh_run_record_read(snapshot, name, record, &found, err);
-    if (!status && record->state == MH_RUN_IN_PROGRESS) record->state = MH_RUN_INTERRUPTED;
-  }
-  mh_catalogue_drop(catalogue);
-  mh_kv_end(snapshot);
-  if (status) {
-    free(*records);
-    *records = NULL;
-    *count = 0;
-    return status;
-  }
-  qsort(*records, *count, sizeof **records, by_start);
-  return MH_OK;
-}
-
-mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err) {
-  bool ok = true;
-  for (size_t i = 0; ok && record->has_cursor && record->state != MH_RUN_SUCCESS && i < MH_KEY_BYTES; i++) {
-    char digits[3];
-    snprintf(digits, sizeof digits, "%02x", record->cursor.bytes[i]);
-    ok = mh_buffer_append_text(text, digits);
-  }
-  return ok && mh_buffer_append(text, "", 1) ? MH_OK : mh_fail_nomem(err);
 }

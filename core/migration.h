@@ -19,6 +19,7 @@
 #define MH_MIGRATION_H
 
 #include "commit.h"
+#include "history.h"
 #include "query.h"
 
 enum mh_run_state { /* as stored: never renumber */
@@ -27,6 +28,8 @@ enum mh_run_state { /* as stored: never renumber */
 };
 /* "inProgress", "success", ... as `status` prints them. */
 const char *mh_run_state_name(enum mh_run_state state);
+/* The inverse; MH_RUN_UNKNOWN for any other text. */
+enum mh_run_state mh_run_state_of(const char *name);
 /* Whether a process works on it, or waits to (with a record from mh_run_records: a live one). */
 static inline bool mh_run_is_live(enum mh_run_state state) {
   return state == MH_RUN_IN_PROGRESS || state == MH_RUN_PAUSED;
@@ -66,6 +69,9 @@ struct mh_run_record {
 
 mh_status mh_run_record_read(mh_kv_txn *txn, const char *name, struct mh_run_record *record, bool *found,
                              struct mh_error *err);
+/* A row of MH_SPACE_RUNS: its key and its value. MH_DAMAGED. */
+mh_status mh_run_record_parse(struct mh_slice name, struct mh_slice value, struct mh_run_record *record,
+                              struct mh_error *err);
 /* Also brings its line of the history to the same state. */
 mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err);
 /* Moves it to a last state, now; write it then. */
@@ -76,10 +82,22 @@ void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cau
 /* All records in the order of their latest start; free() the array. One that says inProgress or paused and whose run is
  * dead reads as interrupted. */
 mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t *count, struct mh_error *err);
+/* The one of that name, likewise. */
+mh_status mh_run_look(mh_store *store, const char *name, struct mh_run_record *record, bool *found,
+                      struct mh_error *err);
+/* Whether the record says that its run goes on, and somebody (this process too) holds the run's lock. Certain for a
+ * record read under the write lock. */
+mh_status mh_run_is_alive(mh_store *store, const struct mh_run_record *record, bool *alive, struct mh_error *err);
+/* As mh_history_list(); a line that says inProgress or paused and whose process died reads as interrupted. */
+mh_status mh_run_history(mh_store *store, const char *name, size_t room, struct mh_history_line **lines, size_t *count,
+                         struct mh_error *err);
 /* Drops the record of a run that is not live, with its watch and what it skipped. MH_REFUSED: it is live. */
 mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct mh_error *err);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);
+/* The inverse: sets the cursor of a record whose range is known, or the place in that range. MH_USAGE: it is no cursor, or one
+ * of the other kind. */
+mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
 
 /* What a document's evaluation left beside its changes. */
 enum mh_evaluation_note {
@@ -120,7 +138,8 @@ struct mh_evaluator {
   mh_status (*evaluate)(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err);
   /* The traceback of the error evaluate() just returned; "" for none. Valid until the next call. */
   const char *(*traceback)(void *self);
-  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time. NULL: it has none. */
+  /* Opens the query that `customRange` returns, called with `now` (ms since the epoch) as the time; *query NULL where it has
+   * none. The function may be NULL: it never has. */
   mh_status (*range)(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err);
 };
 

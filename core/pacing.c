@@ -3,9 +3,12 @@
 enum { SMALLEST = 8 };
 
 void mh_pacing_begin(struct mh_pacing *pacing, double lock_budget_ms, double empty_commit_ns, uint32_t fixed) {
-  *pacing = (struct mh_pacing){.budget_ns = lock_budget_ms * 1e6 + 3 * empty_commit_ns,
-                               .size = fixed ? fixed : MH_PACING_FIRST,
-                               .fixed = fixed};
+  *pacing = (struct mh_pacing){.size = fixed ? fixed : MH_PACING_FIRST, .fixed = fixed};
+  mh_pacing_retarget(pacing, lock_budget_ms, empty_commit_ns);
+}
+
+void mh_pacing_retarget(struct mh_pacing *pacing, double lock_budget_ms, double empty_commit_ns) {
+  pacing->budget_ns = lock_budget_ms * 1e6 + 3 * empty_commit_ns;
 }
 
 static void resize(struct mh_pacing *pacing, double size) {

@@ -24,6 +24,8 @@ struct mh_pacing {
 };
 
 void mh_pacing_begin(struct mh_pacing *pacing, double lock_budget_ms, double empty_commit_ns, uint32_t fixed);
+/* Another budget from now on; the size follows. */
+void mh_pacing_retarget(struct mh_pacing *pacing, double lock_budget_ms, double empty_commit_ns);
 /* A batch of `documents` held the lock so long; `full`: it was as large as it was allowed to be. */
 void mh_pacing_held(struct mh_pacing *pacing, size_t documents, double held_ns, bool full);
 /* Another writer came first: smaller batches are over sooner. */

@@ -1,9 +1,10 @@
 /* preview: evaluates a migration over snapshots and throws away what it writes: the dry run, and `verify`. No lock is
- * taken, the store may be read-only; snapshots are renewed each second, and between batches of a fixed number of documents
- * (so a report does not depend on time). What a document writes is seen by those behind it in its batch.
+ * taken, the store may be read-only. It goes in batches of a fixed number of documents, so that a report does not depend
+ * on time: fewer only where the function takes over a second for them, or writes megabytes. Each batch has a snapshot
+ * and a changeset of its own: what a document writes is seen by those behind it in its batch.
  *
- * Idempotence: where a document changed, the function is given the result again; it would change again if that writes
- * anything. */
+ * Idempotence: after each batch the function is given, over the same changeset, the documents again that had changed
+ * anything and are still there; it is not idempotent if that changes anything, or fails. */
 #ifndef MH_PREVIEW_H
 #define MH_PREVIEW_H
 
@@ -27,10 +28,11 @@ struct mh_preview_document {
   const struct mh_preview_change *changes; /* net of the evaluation, in the order of first writing */
   size_t change_count;
   unsigned notes;                /* of enum mh_evaluation_note */
-  bool again_changes;            /* given its result again, the function would write again */
+  bool again_changes;            /* given its result again, the function would change something again */
+  bool again_fails;              /* given that, it fails */
   const struct mh_error *error;  /* it failed; nothing changed. NULL: it did not */
-  bool breaks_schema;            /* that is why */
-  const char *traceback;
+  bool breaks_schema;            /* that is why: what it wrote does not fit */
+  const char *traceback;         /* of the error; "" for none */
   struct mh_slice output;        /* what it printed */
 };
 
@@ -43,10 +45,14 @@ struct mh_preview_options {
   _Atomic bool *stop;    /* NULL: never */
   void *self;            /* for the two below */
   mh_status (*on_document)(void *self, const struct mh_preview_document *document, struct mh_error *err);
-  void (*progress)(void *self, uint64_t documents, uint64_t total); /* may be NULL */
+  void (*progress)(void *self, uint64_t documents, uint64_t total); /* behind each; may be NULL. Of those passed over: none */
 };
 
-/* MH_INVALID: no such table, no such document. MH_INTERRUPTED: stop was set. An error of on_document ends it. */
+/* A document that fails is given to on_document and the preview goes on; it ends at the first error of the store, of
+ * memory or of on_document.
+ *   MH_INVALID     no such table, no such document
+ *   MH_REFUSED     the table was replaced meanwhile
+ *   MH_INTERRUPTED stop was set; what had been evaluated by then was given to on_document */
 mh_status mh_preview(mh_store *store, const struct mh_migration *migration, const struct mh_preview_options *options,
                      struct mh_error *err);
 

@@ -17,11 +17,14 @@ struct mh_run_progress {
   double eta_s;         /* seconds to the end at the present rate; below 0: not known */
 };
 
+/* What becomes of a document that fails. */
+enum mh_on_error { MH_ON_ERROR_AS_DEFINED, MH_ON_ERROR_STOP, MH_ON_ERROR_SKIP };
+
 struct mh_run_options {
   bool reset;             /* from the beginning, whatever happened before */
   bool frozen;            /* MH_REFUSED where the script is another one than that which began or completed it */
   bool strict;            /* see struct mh_evaluation_mode */
-  int on_error;           /* overrides the migration's: 1 stop, 2 skip; 0: does not */
+  enum mh_on_error on_error;
   bool retry_failed;      /* gives those that were skipped to it again, and nothing else but what came in meanwhile */
   uint64_t max_errors;    /* stops as failed beyond so many skipped; 0: no such limit, but for a run whose first fail */
   uint64_t limit;         /* stop after so many documents; 0: none */

@@ -8,7 +8,7 @@
 #define MH_SKIPPED_H
 
 #include "id.h"
-#include "kv.h"
+#include "store.h"
 
 enum { MH_SKIPPED_KEY_BYTES = 8 + MH_KEY_BYTES };
 

@@ -85,6 +85,12 @@ bool mh_catalogue_is_watched(const mh_catalogue *catalogue, uint32_t table_numbe
   return false;
 }
 
+const struct mh_watch *mh_catalogue_watch_of_log(const mh_catalogue *catalogue, mh_space space) {
+  for (size_t i = 0; i < catalogue->watch_count; i++)
+    if (catalogue->watches[i].log.space == space) return &catalogue->watches[i];
+  return NULL;
+}
+
 const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number) {
   for (size_t i = 0; i < catalogue->watch_count; i++)
     if (catalogue->watches[i].number == number) return &catalogue->watches[i];
@@ -133,9 +139,11 @@ static mh_status take_table(mh_catalogue *catalogue, struct mh_slice key, struct
 
 static mh_status take_watch(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
                             struct mh_error *err) {
-  if (key.size != 8 || value.size != 8) return damaged("catalogue of watches", err);
-  catalogue->watches[catalogue->watch_count++] = (struct mh_watch){
-      .number = mh_get_u64(key.data), .table_number = mh_get_u32(value.data), .log = mh_get_u32(value.data + 4)};
+  if (key.size != 8 || value.size != 9) return damaged("catalogue of watches", err);
+  catalogue->watches[catalogue->watch_count++] =
+      (struct mh_watch){.number = mh_get_u64(key.data),
+                        .table_number = mh_get_u32(value.data),
+                        .log = {.space = mh_get_u32(value.data + 4), .flags = value.data[8]}};
   return MH_OK;
 }
 
@@ -276,7 +284,7 @@ static mh_status open_spaces(mh_kv *kv, const mh_catalogue *catalogue, struct mh
     if (!status) status = mh_kv_space_open(kv, catalogue->tables[i].ids, err);
   }
   for (size_t i = 0; !status && i < catalogue->watch_count; i++)
-    status = mh_kv_space_open(kv, catalogue->watches[i].log, err);
+    status = mh_kv_space_open(kv, catalogue->watches[i].log.space, err);
   for (size_t i = 0; !status && i < catalogue->index_count; i++) {
     const struct mh_index *index = &catalogue->indexes[i];
     status = mh_kv_space_open(kv, index->space, err);

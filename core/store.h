@@ -8,7 +8,7 @@
  *                                         u8 1 once it has held ids that are not in the id format
  *   MH_SPACE_STATES   u32 table number -> u64 last commit that wrote the table | u64 last commit that issued a creation
  *                                         time in it | u64 order form of the last creation time issued
- *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log | u8 1 where visits are logged
+ *   MH_SPACE_WATCHES  u64 watch number -> u32 table number | u32 space of the change log | u8 of enum mh_log_flag
  *   MH_SPACE_RUNS     migration name   -> BSON, see migration.h
  *   MH_SPACE_HIDDEN   u32 space        -> u64 lock byte of the import that fills it | u32 number the table is to get
  *                                         (swept when the lock is free: the import died)
@@ -31,6 +31,7 @@
 #ifndef MH_STORE_H
 #define MH_STORE_H
 
+#include "change_log.h"
 #include "filelock.h"
 #include "id.h"
 #include "kv.h"
@@ -80,8 +81,7 @@ const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_sl
 struct mh_watch {
   uint64_t number;
   uint32_t table_number;
-  mh_space log;
-  bool visits; /* it walks an index: each document it has visited is in the log (change_log.h) */
+  struct mh_log log;
 };
 
 /* An immutable picture of the catalogue, shared by reference count. */
@@ -103,6 +103,8 @@ void mh_catalogue_drop(mh_catalogue *catalogue); /* NULL is allowed */
 const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name);
 const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number);
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents);
+/* The watch whose change log it is; NULL when it is none. */
+const struct mh_watch *mh_catalogue_watch_of_log(const mh_catalogue *catalogue, mh_space space);
 /* The index whose space, or log, it is. */
 const struct mh_index *mh_catalogue_index_of_space(const mh_catalogue *catalogue, mh_space space);
 /* The first number from MH_TABLE_NUMBER_FIRST on that no table has. */

@@ -150,6 +150,7 @@ static mh_status check_schema(mh_txn *txn, const struct mh_table *table, bool is
   if (table->validator && !mh_validator_fits_document(table->validator, document->bson)) {
     struct mh_slice id;
     struct mh_error ignored;
+    mh_txn_changeset(txn)->breaches++;
     mh_validator_fail_document(table->validator, document->bson, err);
     if (is_new || mh_document_id(document, &id, &ignored)) return mh_error_at(err, "%s", table->name);
     return mh_error_at(err, "%s/%.*s", table->name, (int)id.size, (const char *)id.data);

@@ -175,6 +175,16 @@ bool mh_txn_has_written(const mh_txn *txn, mh_space space) {
   return has_written(txn->own, space) || has_written(txn->in_flight, space);
 }
 
+static bool has_inserted(const mh_changeset *changeset, mh_space space, struct mh_slice key) {
+  const struct mh_written *written = changeset ? mh_changeset_written(changeset, space) : NULL;
+  const struct mh_node *node = written ? mh_written_before(written, key)->next[0] : NULL;
+  return node && mh_slice_equal(mh_node_key(node), key) && mh_node_inserted(node);
+}
+
+bool mh_txn_inserted(const mh_txn *txn, mh_space space, struct mh_slice key) {
+  return has_inserted(txn->own, space, key) || has_inserted(txn->in_flight, space, key);
+}
+
 uint64_t mh_txn_rollbacks(const mh_txn *txn) { return txn->own->rollbacks; }
 uint32_t mh_txn_savepoint(const mh_txn *txn) { return (uint32_t)txn->own->journal_count; }
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint) { mh_changeset_rollback(txn->own, savepoint); }

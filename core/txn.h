@@ -68,6 +68,11 @@ struct mh_written {
 struct mh_mark {
   struct mh_key key;
   uint32_t sequence_end, dependencies_end, output_end;
+  /* what it is to a run (batch.h) */
+  struct mh_slice place; /* in the index that is walked, cut to MH_QUERY_PLACE_BYTES_MAX; in the arena */
+  bool counts, again;    /* it was visited; it was visited again, after another writer had rewritten it */
+  bool changed;          /* it wrote anything */
+  int8_t skipped;        /* +1: it was skipped; -1: it had been, and is no longer */
 };
 
 struct mh_depends {
@@ -85,6 +90,7 @@ struct mh_changeset {
   struct mh_node **journal;   /* journal[i] got the version of sequence i + 1 */
   size_t journal_count, journal_room;
   uint64_t rollbacks;         /* that popped anything, ever: nodes may have been taken out */
+  uint64_t breaches;          /* documents, ever, that were not written since they do not fit the schema (table.c) */
   struct mh_mark *marks;
   size_t mark_count, mark_room;
   struct mh_depends *depends;
@@ -108,6 +114,9 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
                            struct mh_slice value, struct mh_error *err);
 /* Pops every version behind `sequence`. */
 void mh_changeset_rollback(mh_changeset *changeset, uint32_t sequence);
+
+/* Drops what was evaluated behind the last mark: changes, dependencies, output. */
+void mh_changeset_back_to_mark(mh_changeset *changeset);
 
 /* NULL when memory is gone. */
 mh_changeset *mh_changeset_new(void);
@@ -190,6 +199,8 @@ void mh_cursor_close(mh_cursor *cursor); /* NULL is allowed */
 mh_status mh_cursor_seek(mh_cursor *cursor, struct mh_slice bound, struct mh_error *err);
 mh_status mh_cursor_next(mh_cursor *cursor, struct mh_slice *key, struct mh_slice *value, bool *found,
                          struct mh_error *err);
+/* Whether the transaction, or the changeset in flight, inserted the key. */
+bool mh_txn_inserted(const mh_txn *txn, mh_space space, struct mh_slice key);
 /* Whether the entry just read was inserted by the transaction, or by the changeset in flight. */
 bool mh_cursor_at_insert(const mh_cursor *cursor);
 

@@ -4,7 +4,7 @@ return migrations.define {
   migrateOne = function(ctx, team)
     if team.plan == nil then
       ctx.db:patch(team._id, {
-        plan = team.isPro and "pro" or "basic",
+        plan = team.isPro == true and "pro" or "basic", -- null, too, would be true in Lua
         isPro = unset,
       })
     end

@@ -29,6 +29,7 @@ struct mh_command {
   const char *summary;             /* its line in `mighost --help` */
   const char *details;             /* further lines of its own help; NULL for none */
   const struct mh_option *options; /* its own, beside mh_global_options */
+  const char *const *refuses;      /* names of those of them that it refuses, and its help leaves out; NULL: none */
   size_t operands_least, operands_most;
   int (*run)(const struct mh_cli *cli, const struct mh_arguments *arguments);
 };
@@ -38,8 +39,10 @@ extern const struct mh_option mh_global_options[];
 
 /* In the order of `mighost --help`; NULL ends it. */
 extern const struct mh_command *const mh_commands[];
-extern const struct mh_command mh_command_run, mh_command_status, mh_command_import, mh_command_export, mh_command_get,
-    mh_command_tables, mh_command_deploy, mh_command_schema, mh_command_new, mh_command_check, mh_command_help;
+extern const struct mh_command mh_command_run, mh_command_up, mh_command_verify, mh_command_status, mh_command_cancel,
+    mh_command_pause, mh_command_resume, mh_command_errors, mh_command_forget, mh_command_history, mh_command_import,
+    mh_command_export, mh_command_get, mh_command_tables, mh_command_deploy, mh_command_schema, mh_command_new,
+    mh_command_check, mh_command_help;
 
 /* NULL when there is none of that name. */
 const struct mh_command *mh_command_find(const char *name);

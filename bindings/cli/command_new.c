@@ -19,13 +19,14 @@ static const struct mh_option options[] = {
 
 /* ---- a starter ---- */
 
-static mh_status print_command(const struct mh_cli *cli, const char *path, struct mh_error *err) {
+static mh_status print_command(const struct mh_cli *cli, const char *path, bool dry_run, struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, path) && mh_buffer_append(&command, "", 1);
+  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, path) &&
+            (!dry_run || mh_command_word(&command, "--dry-run")) && mh_buffer_append(&command, "", 1);
   if (ok) {
     fputs("  ", stdout);
     mh_print_plain(stdout, (const char *)command.data);
-    putchar('\n');
+    puts(dry_run ? "  # shows what it would change" : "");
   }
   mh_buffer_free(&command);
   return ok ? MH_OK : mh_fail_nomem(err);
@@ -41,7 +42,8 @@ static mh_status print_starter(const struct mh_cli *cli, const char *path, struc
   mh_print_plain(stdout, path);
   putchar('\n');
   if (cli->quiet) return MH_OK;
-  return print_command(cli, path, err);
+  mh_status status = print_command(cli, path, true, err);
+  return status ? status : print_command(cli, path, false, err);
 }
 
 static mh_status write_starter(const struct mh_option_value *own, const char *name, mh_path path,

@@ -130,15 +130,6 @@ static bool add_number(cJSON *object, const char *key, double number) {
   return cJSON_AddNumberToObject(object, key, number) != NULL;
 }
 
-/* An id of an import may hold anything that a string may. */
-static bool add_id(cJSON *ids, const char *id) {
-  struct mh_buffer quoted = {0};
-  bool ok = mh_json_write_string(mh_slice_text(id), &quoted) && mh_buffer_append(&quoted, "", 1) &&
-            cJSON_AddItemToArray(ids, cJSON_CreateRaw((const char *)quoted.data));
-  mh_buffer_free(&quoted);
-  return ok;
-}
-
 static bool add_group(cJSON *groups, const struct mh_breach_group *group) {
   cJSON *object = cJSON_CreateObject();
   if (!cJSON_AddItemToArray(groups, object) || !mh_json_add_text(object, "path", group->first.pattern) ||
@@ -148,7 +139,7 @@ static bool add_group(cJSON *groups, const struct mh_breach_group *group) {
     return false;
   cJSON *ids = cJSON_AddArrayToObject(object, "ids");
   for (size_t i = 0; ids && i < group->id_count; i++)
-    if (!add_id(ids, group->ids[i])) return false;
+    if (!mh_json_add_item(ids, group->ids[i])) return false;
   return ids != NULL;
 }
 

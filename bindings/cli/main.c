@@ -78,6 +78,12 @@ static mh_status check_operands(const struct mh_command *command, size_t count, 
   return MH_OK;
 }
 
+static bool any_given(const struct mh_option_value *values) {
+  for (size_t i = 0; i < MH_OPTIONS_MAX; i++)
+    if (values[i].given) return true;
+  return false;
+}
+
 static int dispatch(const char **words, size_t count) {
   struct mh_arguments arguments = {0};
   struct mh_cli cli = settings(arguments.global);
@@ -105,7 +111,7 @@ static int dispatch(const char **words, size_t count) {
       mh_help_print(stdout);
     return MH_EXIT_OK;
   }
-  if (!first) {
+  if (!first && !any_given(arguments.own)) { /* else it may be -e CODE */
     mh_help_print(stderr);
     return MH_EXIT_USAGE;
   }

@@ -194,9 +194,19 @@ static bool is_unfinished(const struct mh_mending_file *script) {
   return memmem(script->text.data, script->text.size, mark, strlen(mark)) != NULL;
 }
 
+/* "mighost verify scripts/fix_users.lua": the script between `before` and `after`, "" for nothing there. */
+static bool print_script(const struct mh_cli *cli, const char *before, const struct mh_mending_file *script,
+                         const char *after, const char *comment, struct mh_buffer *command) {
+  bool ok = mh_command_begin(cli, command) && (!*before || mh_command_word(command, before)) &&
+            mh_command_word(command, script->path) && (!*after || mh_command_word(command, after));
+  return print_command(cli, command, ok, comment);
+}
+
+/* Looks first, runs it, and looks whether anything is left. */
 static bool print_runs(const struct mh_cli *cli, const struct mh_mending_file *script, struct mh_buffer *command) {
-  bool ok = mh_command_begin(cli, command) && mh_command_word(command, script->path);
-  return print_command(cli, command, ok, is_unfinished(script) ? "# edit its error(...) lines first" : "");
+  const char *edit = is_unfinished(script) ? "# edit its error(...) lines first" : "# shows what it would change";
+  return print_script(cli, "", script, "--dry-run", edit, command) && print_script(cli, "", script, "", "", command) &&
+         print_script(cli, "verify", script, "", "# nothing is left to change", command);
 }
 
 mh_status mh_mending_print_commands(const struct mh_cli *cli, const struct mh_mending *mending, bool written,
@@ -206,7 +216,8 @@ mh_status mh_mending_print_commands(const struct mh_cli *cli, const struct mh_me
   if (ok && mending->widened.path[0])
     ok = print_deploy(cli, mending, mending->widened.path, "# takes documents old and new", &command);
   for (size_t i = 0; ok && i < mending->count; i++) ok = print_runs(cli, &mending->scripts[i], &command);
-  ok = ok && print_deploy(cli, mending, mending->deployment->file, "", &command);
+  const char *narrow = mending->widened.path[0] ? "# takes new ones only" : "";
+  ok = ok && print_deploy(cli, mending, mending->deployment->file, narrow, &command);
   mh_buffer_free(&command);
   return ok ? MH_OK : mh_fail_nomem(err);
 }

@@ -49,6 +49,14 @@ static double share(const struct mh_progress_at *at) {
 /* Rounded down: 100% is said of what is done. */
 static int percent_of(const struct mh_progress_at *at) { return (int)(share(at) * 100); }
 
+/* Seconds to the end; below 0: not known. */
+static double seconds_left(const struct mh_progress *progress) {
+  const struct mh_progress_at *at = &progress->at;
+  double seconds = (double)(mh_now_ns() - progress->started_ns) / 1e9, done = at->done - progress->started_done;
+  if (at->left_s > 0 || at->left_s < 0) return at->left_s;
+  return at->total > at->done && done > 0 ? (at->total - at->done) * seconds / done : -1;
+}
+
 /* "1,000 of 5,000 documents, 1.1 M/s, ETA 0:42" with the separators of a line or of a bar. */
 static void figures(const struct mh_progress *progress, const char *of, const char *unit, const char *separator,
                     char *out, size_t size) {
@@ -60,10 +68,8 @@ static void figures(const struct mh_progress *progress, const char *of, const ch
     used += snprintf(out + used, size - (size_t)used, "%s%s", of, mh_count_text(most, total));
   }
   used += snprintf(out + used, size - (size_t)used, "%s%s%s", unit, separator, mh_rate_text(at->rate, rate));
-  double seconds = (double)(mh_now_ns() - progress->started_ns) / 1e9, done = at->done - progress->started_done;
-  if (at->total > at->done && done > 0)
-    snprintf(out + used, size - (size_t)used, "%sETA %s", separator,
-             mh_clock_text((at->total - at->done) * seconds / done, left));
+  double seconds = seconds_left(progress);
+  if (seconds >= 0) snprintf(out + used, size - (size_t)used, "%sETA %s", separator, mh_clock_text(seconds, left));
 }
 
 /* name  [####------]  40%  400/1,000  1.1 M/s  ETA 0:42: as much of it as the terminal is wide. */

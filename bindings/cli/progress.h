@@ -11,6 +11,7 @@ struct mh_progress_at {
   uint64_t documents;        /* so far */
   uint64_t documents_total;  /* 0: not known */
   double rate;               /* documents a second */
+  double left_s;             /* seconds to the end; 0: worked out from what was done since the start; below: not known */
 };
 
 struct mh_progress {

@@ -10,6 +10,12 @@
 /* The object that `status --json` and `run --json` print; NULL when memory is gone. */
 cJSON *mh_record_json(const struct mh_run_record *record);
 
+/* An array of them, on a line. */
+mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err);
+
+/* Seconds to the end; below 0: not known, or it does not go on just now. */
+double mh_record_eta_s(const struct mh_run_record *record);
+
 /* Whether it began and did not end: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);
 
@@ -22,14 +28,27 @@ enum { MH_DOCUMENT_PLACE_BYTES = MH_NAME_MAX + 1 + MH_FOREIGN_ID_BYTES_MAX + 1 }
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
                      char document[MH_DOCUMENT_PLACE_BYTES]);
 
+/* The same of an error with this place and message, at `document`. */
+void mh_document_fault(const char *document, const char *script, const char *place, const char *message,
+                       struct mh_error *fault);
+
 /* Prints `json` on one line to standard output and deletes it. NULL (memory is gone) is MH_NOMEM. */
 mh_status mh_json_print(cJSON *json, struct mh_error *err);
 /* Adds a text, in which bytes that are not UTF-8 become U+FFFD. False when memory is gone. */
 bool mh_json_add_text(cJSON *object, const char *key, const char *text);
+/* The same to an array. */
+bool mh_json_add_item(cJSON *array, const char *text);
 
 /* Appends one word of a command line as a shell reads it, after a space. */
 bool mh_command_word(struct mh_buffer *command, const char *word);
 /* Begins a command we tell the user to type: "mighost", with --db where it was given. */
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
+/* Prints `before`, "mighost SCRIPT [flag]" (flag: NULL for none) and `after` to standard output; nothing at all where the
+ * migration has no script. */
+mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
+                                  const char *flag, const char *after, struct mh_error *err);
+/* The same of "mighost VERB NAME". */
+mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
+                                const char *after, struct mh_error *err);
 
 #endif

@@ -28,6 +28,8 @@ static void print_escaped(FILE *out, struct mh_slice text, const char *kept) {
 
 void mh_print_plain_slice(FILE *out, struct mh_slice text) { print_escaped(out, text, "\n\t"); }
 
+void mh_print_line_slice(FILE *out, struct mh_slice text) { print_escaped(out, text, ""); }
+
 void mh_print_plain(FILE *out, const char *text) { mh_print_plain_slice(out, mh_slice_text(text)); }
 
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text) {
@@ -38,7 +40,7 @@ void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *tex
 
 void mh_print_id(FILE *out, bool color, const char *id) {
   if (color) fputs(style_codes[MH_STYLE_DIM], out);
-  print_escaped(out, mh_slice_text(id), "");
+  mh_print_line_slice(out, mh_slice_text(id));
   if (color) fputs("\x1b[0m", out);
 }
 
@@ -70,6 +72,11 @@ size_t mh_terminal_columns(FILE *file) {
   return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : SIZE_MAX;
 }
 
+size_t mh_terminal_rows(FILE *file) {
+  struct winsize size;
+  return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row : SIZE_MAX;
+}
+
 struct mh_grid mh_grid(const struct mh_column *columns, size_t count) {
   struct mh_grid grid = {.columns = columns, .count = count};
   for (size_t i = 0; i < count; i++) grid.widths[i] = mh_text_columns(columns[i].title);
@@ -89,21 +96,30 @@ size_t mh_grid_width(const struct mh_grid *grid) {
   return width;
 }
 
-static void print_cell(const struct mh_grid *grid, size_t i, FILE *out, const char *text) {
+/* `style`: NULL for none. */
+static void print_cell(const struct mh_grid *grid, size_t i, FILE *out, const char *text, const enum mh_style *style) {
   int space = (int)(grid->widths[i] - mh_text_columns(text));
   if (grid->columns[i].right) fprintf(out, "%*s", space, "");
-  mh_print_plain(out, text);
+  if (style)
+    mh_print_styled(out, true, *style, text);
+  else
+    mh_print_plain(out, text);
   bool last = i + 1 == grid->count;
   if (!last) fprintf(out, "%*s", grid->columns[i].right ? 2 : space + 2, "");
 }
 
 void mh_grid_titles(const struct mh_grid *grid, FILE *out, bool color) {
   if (color) fputs(style_codes[MH_STYLE_DIM], out);
-  for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, grid->columns[i].title);
+  for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, grid->columns[i].title, NULL);
   fputs(color ? "\x1b[0m\n" : "\n", out);
 }
 
 void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells) {
-  for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, cells[i]);
+  for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, cells[i], NULL);
+  fputc('\n', out);
+}
+
+void mh_grid_row_styled(const struct mh_grid *grid, FILE *out, mh_cell *cells, size_t column, enum mh_style style) {
+  for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, cells[i], i == column ? &style : NULL);
   fputc('\n', out);
 }

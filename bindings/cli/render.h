@@ -17,6 +17,9 @@ void mh_print_plain_slice(FILE *out, struct mh_slice text);
 /* The same in a style, where `color` says so. */
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text);
 
+/* Writes `text` on one line: line ends and tabs are escaped, too. */
+void mh_print_line_slice(FILE *out, struct mh_slice text);
+
 /* An id in a list, dimmed where `color` says so: it stays on its line, whatever an import gave it. */
 void mh_print_id(FILE *out, bool color, const char *id);
 
@@ -27,6 +30,7 @@ void mh_print_notice(const struct mh_cli *cli, const char *format, ...) __attrib
 
 /* Of the terminal that `file` is; SIZE_MAX where it is none, or does not say. */
 size_t mh_terminal_columns(FILE *file);
+size_t mh_terminal_rows(FILE *file);
 
 /* Rows in aligned columns. Measure every row, then print the titles and every row:
  *   struct mh_grid grid = mh_grid(columns, 3);
@@ -51,5 +55,7 @@ void mh_grid_measure(struct mh_grid *grid, mh_cell *cells);
 size_t mh_grid_width(const struct mh_grid *grid);
 void mh_grid_titles(const struct mh_grid *grid, FILE *out, bool color);
 void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells);
+/* The same, one of its columns in a style. */
+void mh_grid_row_styled(const struct mh_grid *grid, FILE *out, mh_cell *cells, size_t column, enum mh_style style);
 
 #endif

@@ -10,8 +10,8 @@ static const char type_name[] = "ctx.db";
 
 /* -- The evaluation at hand -------------------------------------------------------------------------------------- */
 
-mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, const struct mh_document *document,
-                          struct mh_error *err) {
+mh_status mh_lua_db_begin(struct mh_lua_db *db, enum mh_lua_use use, const struct mh_table *table,
+                          const struct mh_document *document, struct mh_error *err) {
   struct mh_lua_subject *subject = &db->subject;
   subject->given = document->bson;
   subject->table = table;
@@ -19,14 +19,23 @@ mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, co
   subject->written = false;
   mh_status status = mh_document_id(document, &subject->id, err);
   db->evaluation++;
-  db->evaluating = !status;
+  db->empty_patch = false;
+  db->use = status ? MH_LUA_IDLE : use;
   return status;
+}
+
+void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn) {
+  db->txn = txn;
+  db->handle = NULL;
+  db->subject = (struct mh_lua_subject){.table = NULL};
+  db->evaluation++;
+  db->use = MH_LUA_RANGING;
 }
 
 void mh_lua_db_end(struct mh_lua_db *db) {
   for (size_t i = 0; i < db->query_count; i++) mh_query_close(db->queries[i]);
   db->query_count = 0;
-  db->evaluating = false;
+  db->use = MH_LUA_IDLE;
 }
 
 void mh_lua_db_close(struct mh_lua_db *db) {
@@ -57,11 +66,23 @@ mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document
 static struct mh_lua_db *check_self(lua_State *L, const char *call) {
   struct mh_lua_db *db = lua_touserdata(L, lua_upvalueindex(1));
   const void *self = lua_touserdata(L, 1);
-  if (self && self == db->handle && db->evaluating) return db;
+  if (self && self == db->handle && db->use != MH_LUA_IDLE) return db;
+  if (luaL_testudata(L, 1, type_name) && db->use == MH_LUA_RANGING)
+    mh_lua_binding_fail(L, call, "customRange only says which documents are to be migrated, by the query it is given; "
+                                 "read and write in migrateOne");
   if (luaL_testudata(L, 1, type_name))
     mh_lua_binding_fail(L, call, "this ctx.db belongs to a batch that has ended; use the ctx that migrateOne is given");
   mh_lua_binding_fail(L, call, "call it with a colon: %s(...)", call);
   return NULL;
+}
+
+/* The same for one that writes. */
+static struct mh_lua_db *check_writer(lua_State *L, const char *call) {
+  struct mh_lua_db *db = check_self(L, call);
+  if (db->use == MH_LUA_VERIFYING)
+    mh_lua_binding_fail(L, call, "verify only looks at documents, and writes none; what is to change, migrateOne "
+                                 "changes");
+  return db;
 }
 
 /* Of an argument, so that a message stays readable whatever a script passes. */
@@ -160,6 +181,9 @@ static int finish_write(lua_State *L, struct mh_lua_db *db, const char *call, ui
   return mh_lua_binding_raise(L, call, err);
 }
 
+const char mh_lua_empty_patch[] = "the patch has no fields, so it changes nothing; { x = nil } is {} in Lua: to remove "
+                                  "a field write { x = unset }";
+
 /* -- The methods ------------------------------------------------------------------------------------------------- */
 
 /* db:get([table,] id) [-0,+1,e] */
@@ -175,7 +199,7 @@ static int db_get(lua_State *L) {
 /* db:insert(table, doc) [-0,+1,e] */
 static int db_insert(lua_State *L) {
   static const char call[] = "ctx.db:insert";
-  struct mh_lua_db *db = check_self(L, call);
+  struct mh_lua_db *db = check_writer(L, call);
   struct mh_slice name;
   struct mh_error err;
   char id[MH_ID_TEXT_MAX];
@@ -197,7 +221,7 @@ static int db_insert(lua_State *L) {
 /* db:patch([table,] id, fields) [-0,+0,e] */
 static int db_patch(lua_State *L) {
   static const char call[] = "ctx.db:patch";
-  struct mh_lua_db *db = check_self(L, call);
+  struct mh_lua_db *db = check_writer(L, call);
   struct target target;
   struct mh_lua_patch patch;
   struct mh_error err;
@@ -207,6 +231,10 @@ static int db_patch(lua_State *L) {
   lua_settop(L, by_table ? 4 : 3);
   if (mh_lua_encode_patch(db->encoder, L, -1, target.document.bson, &patch, &err))
     return mh_lua_binding_raise(L, call, &err);
+  if (!patch.count) {
+    db->empty_patch = true;
+    if (db->strict) return mh_lua_binding_fail(L, call, "%s", mh_lua_empty_patch);
+  }
   uint32_t savepoint = mh_txn_savepoint(db->txn);
   if (target.is_subject) db->subject.written = true;
   mh_status status =
@@ -217,7 +245,7 @@ static int db_patch(lua_State *L) {
 /* db:replace([table,] id, doc) [-0,+0,e] */
 static int db_replace(lua_State *L) {
   static const char call[] = "ctx.db:replace";
-  struct mh_lua_db *db = check_self(L, call);
+  struct mh_lua_db *db = check_writer(L, call);
   struct target target;
   struct mh_error err;
   bool by_table = is_by_table(L, 1), changed;
@@ -237,7 +265,7 @@ static int db_replace(lua_State *L) {
 /* db:delete([table,] id) [-0,+0,e] */
 static int db_delete(lua_State *L) {
   static const char call[] = "ctx.db:delete";
-  struct mh_lua_db *db = check_self(L, call);
+  struct mh_lua_db *db = check_writer(L, call);
   struct target target;
   struct mh_error err;
   find_existing(L, db, call, is_by_table(L, 0), &target);

@@ -20,14 +20,25 @@ struct mh_lua_subject {
   bool written;           /* since then: what it is now has to be read */
 };
 
+/* What the state is doing with ctx.db, or instead of it. */
+enum mh_lua_use {
+  MH_LUA_IDLE,
+  MH_LUA_MIGRATING, /* a document, by migrateOne */
+  MH_LUA_VERIFYING, /* a document, by verify: it may not write */
+  MH_LUA_RANGING    /* customRange: it has a query to build, and nothing else */
+};
+
 struct mh_lua_db {
   mh_lua_encoder *encoder;
   mh_lua_documents *documents; /* those that are read by ctx.db */
   struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
   const void *handle;          /* the batch's ctx.db, a userdata: an older one is not equal to it */
-  bool evaluating;
-  uint64_t evaluation;         /* number of the evaluation at hand */
+  enum mh_lua_use use;
+  uint64_t evaluation;         /* number of the use at hand that is not idle */
+  bool empty_patch;            /* the evaluation at hand patched something with no field at all */
+  bool strict;                 /* that is an error */
+  struct mh_lua_notice *notice; /* of its owner, see notice.h */
   struct mh_lua_subject subject;
   mh_query **queries;          /* opened in this evaluation; NULL for those that were closed since */
   size_t query_count, query_room;
@@ -42,8 +53,10 @@ void mh_lua_db_close(struct mh_lua_db *db);
 void mh_lua_db_push(lua_State *L, struct mh_lua_db *db);
 
 /* What lies between these is one evaluation. */
-mh_status mh_lua_db_begin(struct mh_lua_db *db, const struct mh_table *table, const struct mh_document *document,
-                          struct mh_error *err);
+mh_status mh_lua_db_begin(struct mh_lua_db *db, enum mh_lua_use use, const struct mh_table *table,
+                          const struct mh_document *document, struct mh_error *err);
+/* The same for customRange, which has no document: no ctx.db works. */
+void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn);
 void mh_lua_db_end(struct mh_lua_db *db);
 
 /* The document being migrated as it is now; not found when the evaluation has deleted it. */
@@ -52,9 +65,14 @@ mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *docum
 mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document *document,
                                   const struct mh_lua_patch *patch, struct mh_error *err);
 
+/* What is wrong with a patch without fields. */
+extern const char mh_lua_empty_patch[];
+
 /* For query.c. */
 /* [-0,+1,me] A query of the table of that name. */
 int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table);
+/* [-0,+0,-] Opens what the query at `index` says, for a run to walk; NULL where it says nothing but its table. */
+mh_status mh_lua_query_take(lua_State *L, int index, mh_query **opened, struct mh_error *err);
 /* [-0,+0,m] */
 void mh_lua_query_open(lua_State *L, struct mh_lua_db *db);
 

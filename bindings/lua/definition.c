@@ -4,13 +4,19 @@
 #include "../../core/migration.h"
 #include "binding.h"
 #include "document.h"
+#include "runner.h"
 
 static const char type_name[] = "migration", call[] = "migrations.define";
 
-/* What define takes, and what SPEC 5 has for it beside that. */
 static const char *const known_keys[] = {"table", "migrateOne", "batchSize", "name", "customRange", "parallelize",
                                          "onError", "catchUp", "verify", NULL};
-enum { SUPPORTED_KEYS = 4 };
+
+/* The functions, each a user value of its own. */
+static const struct { enum mh_lua_function function; const char *key, *example; } functions[] = {
+  {MH_LUA_MIGRATE_ONE, "migrateOne", "migrateOne = function(ctx, doc) end"},
+  {MH_LUA_CUSTOM_RANGE, "customRange", "customRange = function(query) return query:withIndex(\"by_email\") end"},
+  {MH_LUA_VERIFY, "verify", "verify = function(ctx, doc) return doc.role ~= nil end"},
+};
 
 const char *mh_lua_migration_name_fault(struct mh_slice name) {
   if (name.size == 0) return "it is empty";
@@ -32,7 +38,6 @@ static void check_key(lua_State *L) {
   char text[MH_LUA_SUGGESTION_BYTES];
   if (!known_keys[place])
     mh_lua_binding_fail(L, call, "unknown key \"%.100s\"; %s", name, mh_lua_suggestion(name, known_keys, text));
-  if (place >= SUPPORTED_KEYS) mh_lua_binding_fail(L, call, "%s is not supported by this version", name);
 }
 
 /* Pushes what the options say under `key`, which must be of that type. [-0,+1,e] */
@@ -86,6 +91,39 @@ static void take_batch_size(lua_State *L, struct mh_lua_definition *definition) 
   lua_pop(L, 1);
 }
 
+/* Whether the option is true. [-0,+0,e] */
+static bool take_flag(lua_State *L, const char *key) {
+  if (!has_option(L, key)) return false;
+  char example[64];
+  snprintf(example, sizeof example, "%s = true", key);
+  push_option(L, key, LUA_TBOOLEAN, example);
+  bool is = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
+
+static void take_on_error(lua_State *L, struct mh_lua_definition *definition) {
+  static const char *const known[] = {"stop", "skip", NULL};
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (!has_option(L, "onError")) return;
+  push_option(L, "onError", LUA_TSTRING, "onError = \"skip\"");
+  const char *word = lua_tostring(L, -1);
+  definition->skip_errors = strcmp(word, "skip") == 0;
+  if (!definition->skip_errors && strcmp(word, "stop") != 0)
+    mh_lua_binding_fail(L, call, "onError is \"stop\" or \"skip\", not \"%.100s\"; %s", word,
+                        mh_lua_suggestion(word, known, text));
+  lua_pop(L, 1);
+}
+
+/* Keeps the functions in the definition, on top. [-0,+0,e] */
+static void take_functions(lua_State *L) {
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    if (functions[i].function != MH_LUA_MIGRATE_ONE && !has_option(L, functions[i].key)) continue;
+    push_option(L, functions[i].key, LUA_TFUNCTION, functions[i].example);
+    lua_setiuservalue(L, -2, (int)functions[i].function);
+  }
+}
+
 /* migrations.define(options) [-0,+1,e] */
 static int define(lua_State *L) {
   if (lua_istable(L, 1) && lua_istable(L, 2))
@@ -98,24 +136,27 @@ static int define(lua_State *L) {
     lua_pop(L, 1);
     check_key(L);
   }
-  struct mh_lua_definition *definition = lua_newuserdatauv(L, sizeof *definition, 1);
+  struct mh_lua_definition *definition = lua_newuserdatauv(L, sizeof *definition, MH_LUA_FUNCTIONS);
   *definition = (struct mh_lua_definition){0};
   luaL_setmetatable(L, type_name);
   take_table(L, definition);
   take_name(L, definition);
   take_batch_size(L, definition);
-  push_option(L, "migrateOne", LUA_TFUNCTION, "migrateOne = function(ctx, doc) end");
-  lua_setiuservalue(L, 2, 1);
+  definition->parallelize = take_flag(L, "parallelize");
+  definition->catch_up = take_flag(L, "catchUp");
+  take_on_error(L, definition);
+  take_functions(L);
   return 1;
 }
 
 int mh_lua_definition_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"define", define}, {NULL, NULL}};
+  static const luaL_Reg library[] = {{"define", define}, {"runner", mh_lua_runner_new}, {NULL, NULL}};
   luaL_newmetatable(L, type_name);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
-  luaL_newlib(L, functions);
+  mh_lua_runner_open(L);
+  luaL_newlib(L, library);
   lua_setglobal(L, "migrations");
   return 0;
 }
@@ -124,4 +165,6 @@ const struct mh_lua_definition *mh_lua_definition_at(lua_State *L, int index) {
   return luaL_testudata(L, index, type_name);
 }
 
-void mh_lua_definition_push_function(lua_State *L, int index) { lua_getiuservalue(L, index, 1); }
+bool mh_lua_definition_push_function(lua_State *L, int index, enum mh_lua_function function) {
+  return lua_getiuservalue(L, index, (int)function) == LUA_TFUNCTION;
+}

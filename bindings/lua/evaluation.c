@@ -9,13 +9,14 @@ enum { DOC = 1, RESULT = 2 };
 
 /* ---- what migrateOne returned ---- */
 
-/* Raises with the place where migrateOne is defined: no line of it runs any more. [-0,+0,v] */
-static int raise_at_function(lua_State *L, const struct mh_lua_evaluation *evaluation, struct mh_error *err) {
+/* Raises with the place where a function is defined: no line of it runs any more. [-0,+0,v] */
+static int raise_at_function(lua_State *L, int function_ref, struct mh_error *err) {
   lua_Debug function;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, function_ref);
   lua_getinfo(L, ">S", &function);
   bool named = function.source[0] == '@' || function.source[0] == '=';
-  mh_error_at(err, "%s:%d", named ? function.source + 1 : function.short_src, function.linedefined);
+  int line = function.linedefined > 0 ? function.linedefined : 1; /* 0 for a whole chunk: `-e` */
+  mh_error_at(err, "%s:%d", named ? function.source + 1 : function.short_src, line);
   return mh_lua_raise(L, err);
 }
 
@@ -23,16 +24,21 @@ static int raise_at_function(lua_State *L, const struct mh_lua_evaluation *evalu
 static int refuse_result(lua_State *L, const struct mh_lua_evaluation *evaluation, const char *what) {
   struct mh_error err;
   mh_fail(&err, MH_SCRIPT, "migrateOne returned %s; return nothing, a table of fields to patch, or doc", what);
-  return raise_at_function(L, evaluation, &err);
+  return raise_at_function(L, evaluation->functions.migrate_one, &err);
+}
+
+/* "a number", "null", "bytes", ...: the type of the value. */
+static const char *describe_type(lua_State *L, int index, char text[80]) {
+  const char *name = mh_lua_type_name(L, index);
+  bool lua_type_name = strcmp(name, luaL_typename(L, index)) == 0; /* else one of ours */
+  snprintf(text, 80, "%s%.60s", lua_type_name ? "a " : "", name);
+  return text;
 }
 
 /* The result is neither nil nor a table. [-0,+0,v] */
 static int refuse_type(lua_State *L, const struct mh_lua_evaluation *evaluation) {
-  const char *name = mh_lua_type_name(L, RESULT);
   char what[80];
-  bool lua_type_name = strcmp(name, luaL_typename(L, RESULT)) == 0; /* else `null`, `bytes`, ... */
-  snprintf(what, sizeof what, "%s%.60s", lua_type_name ? "a " : "", name);
-  return refuse_result(L, evaluation, what);
+  return refuse_result(L, evaluation, describe_type(L, RESULT, what));
 }
 
 /* [-0,+0,me] Raises where the result, a table, is not one of fields to patch. */
@@ -47,11 +53,11 @@ static void check_fields(lua_State *L, const struct mh_lua_evaluation *evaluatio
   struct mh_error err;
   mh_fail(&err, MH_SCRIPT, "migrateOne returned a table that holds _id but is not doc; change doc itself and "
                            "`return doc`, return only the fields to patch, or call ctx.db:replace(doc._id, ...)");
-  raise_at_function(L, evaluation, &err);
+  raise_at_function(L, evaluation->functions.migrate_one, &err);
 }
 
-/* Applies the result, a table, on top of what the evaluation has written. [-0,+0,me] */
-static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
+/* Applies the result, a table, on top of what the evaluation has written. Returns what there is to note. [-0,+0,me] */
+static unsigned apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
   struct mh_lua_db *db = &evaluation->db;
   struct mh_document now;
   struct mh_lua_patch patch;
@@ -66,35 +72,101 @@ static void apply_result(lua_State *L, struct mh_lua_evaluation *evaluation) {
     status = mh_lua_document_changes(db->encoder, L, RESULT, db->subject.given, &patch, &err);
   else if (!status)
     status = mh_lua_encode_patch(db->encoder, L, RESULT, now.bson, &patch, &err);
-  if (!status && !patch.count) return;
+  if (!status && !patch.count) return is_doc ? 0 : MH_NOTE_EMPTY_PATCH;
   if (!status && !found)
     status = mh_fail(&err, MH_SCRIPT, "migrateOne deleted the document and returned changes to it; return nothing");
   else if (!status)
     status = mh_lua_db_patch_subject(db, &now, &patch, &err);
-  if (!status) return;
+  if (!status) return 0;
   if (status != MH_SCRIPT) mh_error_at(&err, "what migrateOne returned");
-  raise_at_function(L, evaluation, &err);
+  raise_at_function(L, evaluation->functions.migrate_one, &err);
+  return 0;
 }
 
 /* ---- documents ---- */
 
-/* Calls migrateOne on the document at hand and does what its result says. Leaves the stack as it likes. [-0,+?,e] */
-static void evaluate_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
-  lua_settop(L, 0);
-  mh_lua_push_document(L, evaluation->documents, evaluation->db.subject.given);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+/* Whether the script has changed the document that it was given, wherever to. A value in it that cannot be stored is a
+ * change. [-0,+0,me] */
+static bool changed_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  struct mh_lua_db *db = &evaluation->db;
+  struct mh_lua_patch patch;
+  struct mh_error err;
+  mh_lua_encoder_expect(db->encoder, db->subject.table->validator);
+  mh_status status = mh_lua_document_changes(db->encoder, L, DOC, db->subject.given, &patch, &err);
+  if (status && status != MH_INVALID) raise_at_function(L, evaluation->functions.migrate_one, &err);
+  return status || patch.count > 0;
+}
+
+/* Raises for what was most likely forgotten. [-0,+0,v] */
+static void refuse_notes(lua_State *L, const struct mh_lua_evaluation *evaluation, unsigned notes) {
+  struct mh_error err;
+  if (notes & MH_NOTE_UNWRITTEN)
+    mh_fail(&err, MH_SCRIPT, "migrateOne changed doc, but neither wrote nor returned it, so nothing is stored; end it "
+                             "with `return doc`, or write with ctx.db:patch(doc._id, { ... }) (--strict)");
+  else
+    mh_fail(&err, MH_SCRIPT, "%s (--strict)", mh_lua_empty_patch);
+  raise_at_function(L, evaluation->functions.migrate_one, &err);
+}
+
+/* Pushes the results of a function of ctx and the document at hand, at DOC. [-0,+?,e] */
+static void call_function(lua_State *L, const struct mh_lua_evaluation *evaluation, int function_ref, int results) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, function_ref);
   lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->context_ref);
   lua_pushvalue(L, DOC);
-  lua_call(L, 2, LUA_MULTRET);
+  lua_call(L, 2, results);
+}
+
+/* Calls migrateOne and does what its result says. [-0,+?,e] */
+static unsigned migrate_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  unsigned notes = 0;
+  call_function(L, evaluation, evaluation->functions.migrate_one, LUA_MULTRET);
   int results = lua_gettop(L) - DOC;
   if (results > 1) {
     char what[32];
     snprintf(what, sizeof what, "%d values", results);
     refuse_result(L, evaluation, what);
   }
-  if (results == 0 || lua_isnil(L, RESULT)) return;
-  if (!lua_istable(L, RESULT)) refuse_type(L, evaluation);
-  apply_result(L, evaluation);
+  if (results && !lua_isnil(L, RESULT)) {
+    if (!lua_istable(L, RESULT)) refuse_type(L, evaluation);
+    notes = apply_result(L, evaluation);
+  } else if ((evaluation->mode.dry_run || evaluation->mode.strict) && !evaluation->db.subject.written &&
+             changed_document(L, evaluation)) {
+    notes = MH_NOTE_UNWRITTEN;
+  }
+  if (evaluation->db.empty_patch) notes |= MH_NOTE_EMPTY_PATCH;
+  if (notes && evaluation->mode.strict) refuse_notes(L, evaluation, notes);
+  return notes;
+}
+
+/* Asks verify. [-0,+?,e] */
+static unsigned verify_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  call_function(L, evaluation, evaluation->functions.verify, 1);
+  if (lua_isboolean(L, RESULT) || lua_isnil(L, RESULT)) return lua_toboolean(L, RESULT) ? 0 : MH_NOTE_UNVERIFIED;
+  struct mh_error err;
+  char what[80];
+  mh_fail(&err, MH_SCRIPT, "verify returned %s; return true where the document is migrated, else false",
+          describe_type(L, RESULT, what));
+  raise_at_function(L, evaluation->functions.verify, &err);
+  return 0;
+}
+
+/* Whether the document is one of those that are asked for. [-0,+0,e] */
+static bool is_wanted(lua_State *L, const struct mh_lua_evaluation *evaluation) {
+  if (evaluation->where_ref == LUA_NOREF) return true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->where_ref);
+  lua_pushvalue(L, DOC);
+  lua_call(L, 1, 1);
+  bool wanted = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return wanted;
+}
+
+/* Evaluates the document at hand. Returns what there is to note, and leaves the stack as it likes. [-0,+?,e] */
+static unsigned evaluate_document(lua_State *L, struct mh_lua_evaluation *evaluation) {
+  lua_settop(L, 0);
+  mh_lua_push_document(L, evaluation->documents, evaluation->db.subject.given);
+  if (!is_wanted(L, evaluation)) return MH_NOTE_PASSED_OVER;
+  return evaluation->mode.verify ? verify_document(L, evaluation) : migrate_document(L, evaluation);
 }
 
 /* The next document of the feed, made ready; false at the feed's end and on a failure, which is in `evaluation`. */
@@ -103,20 +175,21 @@ static bool begin_document(struct mh_lua_evaluation *evaluation) {
   bool found;
   evaluation->status = evaluation->feed->next(evaluation->feed->self, &document, &found, &evaluation->error);
   if (evaluation->status || !found) return false;
-  evaluation->status = mh_lua_db_begin(&evaluation->db, evaluation->table, &document, &evaluation->error);
+  enum mh_lua_use use = evaluation->mode.verify ? MH_LUA_VERIFYING : MH_LUA_MIGRATING;
+  evaluation->status = mh_lua_db_begin(&evaluation->db, use, evaluation->table, &document, &evaluation->error);
   mh_lua_seed(evaluation->lua, document.key.bytes, MH_KEY_BYTES);
   evaluation->printed_before = mh_txn_changeset(evaluation->db.txn)->output.size;
   return !evaluation->status;
 }
 
-static bool end_document(struct mh_lua_evaluation *evaluation) {
+static bool end_document(struct mh_lua_evaluation *evaluation, unsigned notes) {
   mh_lua_db_end(&evaluation->db);
-  evaluation->processed++;
+  evaluation->mode.processed++;
   if (evaluation->output_lost)
     evaluation->status =
         mh_fail(&evaluation->error, MH_LIMIT, "one document printed more than memory holds (--max-memory)");
   else
-    evaluation->status = evaluation->feed->done(evaluation->feed->self, 0, &evaluation->error);
+    evaluation->status = evaluation->feed->done(evaluation->feed->self, notes, &evaluation->error);
   return !evaluation->status;
 }
 
@@ -125,9 +198,9 @@ static bool end_document(struct mh_lua_evaluation *evaluation) {
 static int evaluate_documents(lua_State *L) {
   struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
   while (begin_document(evaluation)) {
-    evaluate_document(L, evaluation);
+    unsigned notes = evaluate_document(L, evaluation);
     if (!mh_lua_call_again(evaluation->lua)) break; /* a script caught what it may not */
-    if (!end_document(evaluation)) break;
+    if (!end_document(evaluation, notes)) break;
   }
   return 0;
 }
@@ -148,10 +221,57 @@ static mh_status evaluate(void *self, const struct mh_table *table, const struct
   evaluation->status = MH_OK;
   evaluation->output_lost = false;
   mh_status status = call(evaluation, evaluate_documents, err);
+  if (evaluation->db.use != MH_LUA_IDLE) evaluation->mode.processed++; /* for those behind the one that failed */
   mh_lua_db_end(&evaluation->db);
   if (status || !evaluation->status) return status;
   *err = evaluation->error;
   return evaluation->status;
+}
+
+/* ---- the range ---- */
+
+/* [-0,+0,v] */
+static int refuse_range(lua_State *L, const struct mh_lua_evaluation *evaluation, int result) {
+  struct mh_error err;
+  char what[80];
+  mh_fail(&err, MH_SCRIPT, "customRange returned %s; write: customRange = function(query) return "
+                           "query:withIndex(\"by_email\") end",
+          lua_isnil(L, result)        ? "nothing"
+          : lua_isuserdata(L, result) ? "something else than the query it was given"
+                                      : describe_type(L, result, what));
+  return raise_at_function(L, evaluation->functions.custom_range, &err);
+}
+
+/* ask_range(evaluation): calls customRange. [-0,+0,e] */
+static int ask_range(lua_State *L) {
+  enum { QUERY = 1, RANGE = 2 };
+  struct mh_lua_evaluation *evaluation = lua_touserdata(L, 1);
+  struct mh_error err;
+  lua_settop(L, 0);
+  mh_lua_query_new(L, &evaluation->db, mh_slice_text(evaluation->table_name));
+  lua_rawgeti(L, LUA_REGISTRYINDEX, evaluation->functions.custom_range);
+  lua_pushvalue(L, QUERY);
+  lua_call(L, 1, 1);
+  if (!lua_rawequal(L, QUERY, RANGE)) refuse_range(L, evaluation, RANGE);
+  if (mh_lua_query_take(L, QUERY, &evaluation->range, &err))
+    raise_at_function(L, evaluation->functions.custom_range, &err);
+  return 0;
+}
+
+static mh_status range(void *self, mh_txn *txn, double now, mh_query **query, struct mh_error *err) {
+  struct mh_lua_evaluation *evaluation = self;
+  evaluation->range = NULL;
+  *query = NULL;
+  if (evaluation->functions.custom_range == LUA_NOREF) return MH_OK;
+  mh_lua_set_now(evaluation->lua, (int64_t)now);
+  mh_lua_seed(evaluation->lua, (const uint8_t *)evaluation->name, strlen(evaluation->name));
+  mh_lua_db_begin_range(&evaluation->db, txn);
+  mh_status status = call(evaluation, ask_range, err);
+  mh_lua_db_end(&evaluation->db);
+  if (status) mh_query_close(evaluation->range); /* opened, and then the time was over */
+  else *query = evaluation->range;
+  evaluation->range = NULL;
+  return status;
 }
 
 /* ---- a batch ---- */
@@ -167,9 +287,9 @@ static int index_context(lua_State *L) {
   lua_createtable(L, 0, 3);
   lua_pushstring(L, evaluation->name);
   lua_setfield(L, -2, "name");
-  lua_pushinteger(L, (lua_Integer)evaluation->processed);
+  lua_pushinteger(L, (lua_Integer)evaluation->mode.processed);
   lua_setfield(L, -2, "processed");
-  lua_pushboolean(L, 0);
+  lua_pushboolean(L, evaluation->mode.dry_run);
   lua_setfield(L, -2, "dryRun");
   return 1;
 }
@@ -205,9 +325,12 @@ static int make_context(lua_State *L) {
 
 static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode *mode, struct mh_error *err) {
   struct mh_lua_evaluation *evaluation = self;
+  if (mode->verify && evaluation->functions.verify == LUA_NOREF)
+    return mh_fail(err, MH_INVALID, "the migration %s has no `verify` function", evaluation->name);
   evaluation->db.txn = txn;
+  evaluation->db.strict = mode->strict && !mode->verify;
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
-  evaluation->processed = mode->processed;
+  evaluation->mode = *mode;
   mh_lua_set_now(evaluation->lua, (int64_t)mode->now);
   return call(evaluation, make_context, err);
 }
@@ -218,26 +341,23 @@ static const char *traceback(void *self) {
 }
 
 struct mh_evaluator mh_lua_evaluator(struct mh_lua_evaluation *evaluation) {
-  return (struct mh_evaluator){.self = evaluation, .begin = begin, .evaluate = evaluate, .traceback = traceback};
+  bool has_range = evaluation->functions.custom_range != LUA_NOREF;
+  return (struct mh_evaluator){.self = evaluation,
+                               .begin = begin,
+                               .evaluate = evaluate,
+                               .traceback = traceback,
+                               .range = has_range ? range : NULL};
 }
 
 /* ---- the state ---- */
 
-/* [-0,+0,m] A place in the registry for what is not known yet. */
-static int reserve_ref(lua_State *L) {
-  lua_pushboolean(L, 0);
-  return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation) {
   mh_lua_db_open(L, &evaluation->db);
   evaluation->documents = mh_lua_documents_open(L);
-  evaluation->function_ref = reserve_ref(L);
-  evaluation->context_ref = reserve_ref(L);
-}
-
-void mh_lua_evaluation_take_function(lua_State *L, struct mh_lua_evaluation *evaluation) {
-  lua_rawseti(L, LUA_REGISTRYINDEX, evaluation->function_ref);
+  evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF};
+  evaluation->where_ref = LUA_NOREF;
+  lua_pushboolean(L, 0); /* a place for what is not known yet */
+  evaluation->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* What is printed waits for the commit: as much of it as a document may hold in memory. */
@@ -249,6 +369,8 @@ static bool keep_output(struct mh_lua_evaluation *evaluation, const char *text, 
 
 void mh_lua_evaluation_output(void *self, const char *text, size_t size) {
   struct mh_lua_evaluation *evaluation = self;
-  if (!evaluation->db.evaluating) fwrite(text, 1, size, stderr);
+  enum mh_lua_use use = evaluation->db.use;
+  if (use == MH_LUA_IDLE && evaluation->silent) return;
+  if (use == MH_LUA_IDLE || use == MH_LUA_RANGING) fwrite(text, 1, size, stderr);
   else if (!keep_output(evaluation, text, size)) evaluation->output_lost = true;
 }

@@ -31,17 +31,18 @@ struct mh_lua_memory {
 
 void mh_lua_memory_free(struct mh_lua_memory *memory);
 
-/* limits.c, time. `call` is odd while a call runs; the watchdog compares it with what it saw before. */
+/* limits.c, time. `call` is odd while a call runs; the watchdog compares it with what it saw before. The last four are the
+ * watchdog's, under its mutex. */
 struct mh_lua_clock {
   atomic_uint_fast64_t call;
   atomic_uint_fast64_t due;       /* the call whose time is over */
   atomic_int thread;              /* that makes the call, as tgkill knows it */
   volatile sig_atomic_t expired;  /* set by the signal handler, until the call ends */
   mh_lua *outer;                  /* whose call on this thread called us */
-  pthread_t watchdog;
-  pthread_mutex_t mutex;          /* of `stop` */
-  pthread_cond_t wake;
-  bool stop;
+  mh_lua *next;                   /* of the states it looks at */
+  int64_t look_ms;                /* when it looks next; monotonic, as is: */
+  int64_t since_ms;               /* from when on it has seen */
+  uint64_t seen;                  /* this call */
 };
 
 /* script.c: FNV-1a, 128 bits. */
@@ -100,9 +101,6 @@ void mh_lua_clock_join(mh_lua *lua, lua_State *co);
 /* state.c */
 /* [-0,+0,-] Notes that a protected call ended with this Lua status: LUA_ERRMEM sticks. */
 void mh_lua_note(mh_lua *lua, int status);
-/* The first line of a script on the stack, innermost first: "scripts/add_role.lua:5", or "". */
-void mh_lua_script_place(lua_State *L, char *place, size_t size);
-
 /* Cuts a scratch buffer back to `size`; one that became empty and had grown large is given back. */
 void mh_lua_cut(struct mh_buffer *scratch, size_t size);
 
@@ -119,8 +117,13 @@ void mh_lua_unlock(lua_State *L);
 const char *mh_lua_instead(const char *name);
 
 /* script.c */
+/* [-0,+0,v] Raises what luaL_loadbufferx() left on top for a chunk named "@<shown>": the place whole, since Lua cuts the
+ * chunk's name. */
+int mh_lua_raise_syntax_error(lua_State *L, const char *shown);
 /* Makes `root`, a directory, the root. */
 mh_status mh_lua_set_root(mh_lua *lua, const char *root, struct mh_error *err);
+extern const mh_lua_hash mh_lua_hash_begin; /* of no bytes */
+void mh_lua_hash_text(mh_lua_hash hash, char text[33]);
 mh_lua_hash mh_lua_hash_bytes(mh_lua_hash hash, const void *bytes, size_t size);
 /* [-0,+1,-] Reads and runs a file. `shown` is its path in messages, `name` its name below the root. *hash: of what it
  * holds and required. */

@@ -370,12 +370,13 @@ static void write_body(struct writer *writer, const struct mh_breaches *breaches
 static bool write_script(struct writer *writer, const char *table, const char *document,
                          const struct mh_breaches *breaches, struct mh_fix_paths paths, struct mh_buffer *out) {
   struct mh_fix *fix = &writer->fix;
-  const char *quoted = mh_fix_quoted(fix, mh_slice_text(table));
+  const char *quoted = mh_fix_quoted(fix, mh_slice_text(table)), *script = comment_text(fix, paths.script);
   bool ok = mh_buffer_format(out,
                              "-- Mends what keeps documents of %s from fitting %s: %s.\n"
+                             "-- What it would change: mighost %s --dry-run\n"
                              "-- Run it with: mighost %s\n\n",
                              table, comment_text(fix, paths.schema), count_text(fix, breaches->documents),
-                             comment_text(fix, paths.script));
+                             script, script);
   mh_fix_write_helpers(writer->helpers, out, &ok);
   return ok && mh_buffer_format(out, "return migrations.define {\n  table = %s,\n  migrateOne = function(ctx, %s)\n",
                                 quoted, document) &&

@@ -3,7 +3,7 @@
  * Time. Only the thread that runs a state may touch it, so a watchdog thread does not stop the script, it asks to:
  *
  *   evaluator   call is odd ---------------- handler: hooks ---- next instruction: error ---- call is even
- *   watchdog    wakes 16 times in the limit: the same call for all of it? due = call; signal
+ *   watchdog    looks 16 times in the limit: the same call for all of it? due = call; signal
  *
  * 1. A call costs two stores and no system call; the limit is met with a sixteenth to spare.
  * 2. The handler compares `due` with the call that runs: a signal that comes late stops nothing.
@@ -22,6 +22,8 @@
 enum {
   DEADLINE_SIGNAL = SIGURG, /* ignored where nobody handles it, and debuggers let it pass */
   WAKES = 16,               /* of the watchdog within the limit */
+  IDLE_MS = 100,            /* it sleeps while there is no state to look at: less than to when it looks at a new one, */
+  IDLE_WAKES = 10,          /* and so often before it ends */
   HANG_MARGIN_MS = 1000,    /* a busy machine is no hang */
   GRACE_S = 2               /* for what is to be written down about a hang */
 };
@@ -223,69 +225,96 @@ static void end_process(const mh_lua *lua, int64_t spent_ms) {
   _exit(EXIT_FAILURE);
 }
 
-/* Looks at the call that runs; `seen` is the one that ran since `since_ms`. */
-static void look(mh_lua *lua, uint64_t *seen, int64_t *since_ms) {
+/* Looks at the call that runs. */
+static void look(mh_lua *lua, int64_t now_ms) {
   struct mh_lua_clock *clock = &lua->clock;
   uint64_t call = atomic_load(&clock->call);
-  int64_t now_ms = monotonic_ms(), limit_ms = lua->options.doc_timeout_ms;
-  if (call != *seen || call % 2 == 0) {
-    *seen = call;
-    *since_ms = now_ms;
+  int64_t limit_ms = lua->options.doc_timeout_ms, spent_ms = now_ms - clock->since_ms;
+  if (call != clock->seen || call % 2 == 0) {
+    clock->seen = call;
+    clock->since_ms = now_ms;
     return;
   }
-  int64_t spent_ms = now_ms - *since_ms;
   if (spent_ms < limit_ms) return;
   if (spent_ms >= 2 * limit_ms + HANG_MARGIN_MS) end_process(lua, spent_ms);
   atomic_store(&clock->due, call);
   tgkill(getpid(), atomic_load(&clock->thread), DEADLINE_SIGNAL); /* of a thread that has ended: fails, and may */
 }
 
-static void *watch(void *argument) {
-  mh_lua *lua = argument;
-  struct mh_lua_clock *clock = &lua->clock;
-  long period_ns = (long)(lua->options.doc_timeout_ms % (1000 * WAKES)) * (1000000 / WAKES);
-  time_t period_s = lua->options.doc_timeout_ms / (1000 * WAKES);
-  uint64_t seen = 0;
-  int64_t since_ms = 0;
-  pthread_mutex_lock(&clock->mutex);
-  while (!clock->stop) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += period_s + (until.tv_nsec + period_ns) / 1000000000;
-    until.tv_nsec = (until.tv_nsec + period_ns) % 1000000000;
-    pthread_cond_timedwait(&clock->wake, &clock->mutex, &until);
-    look(lua, &seen, &since_ms);
+/* One thread looks at all states of the process, since starting one costs as much as opening a state; it ends when there
+ * has been none for a while. Of the process as signal handlers are, which is why it is no part of a handle. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t wake;
+  mh_lua *first;       /* of the states */
+  bool runs;
+  pid_t process;       /* that it runs in: a child that was forked has none */
+  int64_t wakes_ms;    /* when it does, at the latest */
+} watchdog = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static int64_t period_ms(const mh_lua *lua) {
+  int64_t period = lua->options.doc_timeout_ms / WAKES;
+  return period ? period : 1;
+}
+
+/* Looks at those whose time has come, and says when the next one's comes. */
+static int64_t look_at_all(int64_t now_ms) {
+  int64_t next_ms = watchdog.first ? INT64_MAX : now_ms + IDLE_MS;
+  for (mh_lua *lua = watchdog.first; lua; lua = lua->clock.next) {
+    if (lua->clock.look_ms <= now_ms) {
+      look(lua, now_ms);
+      lua->clock.look_ms = now_ms + period_ms(lua);
+    }
+    if (lua->clock.look_ms < next_ms) next_ms = lua->clock.look_ms;
   }
-  pthread_mutex_unlock(&clock->mutex);
-  return NULL;
+  return next_ms;
+}
+
+static void *watch(void *unused) {
+  pthread_mutex_lock(&watchdog.mutex);
+  for (int idle = 0; idle < IDLE_WAKES; idle = watchdog.first ? 0 : idle + 1) {
+    watchdog.wakes_ms = look_at_all(monotonic_ms());
+    struct timespec until = {.tv_sec = watchdog.wakes_ms / 1000, .tv_nsec = watchdog.wakes_ms % 1000 * 1000000};
+    pthread_cond_clockwait(&watchdog.wake, &watchdog.mutex, CLOCK_MONOTONIC, &until);
+  }
+  watchdog.runs = false;
+  pthread_mutex_unlock(&watchdog.mutex);
+  return unused;
+}
+
+/* Sees to it that the watchdog runs. */
+static mh_status start_watchdog(struct mh_error *err) {
+  pthread_t thread;
+  if (watchdog.runs && watchdog.process == getpid()) return MH_OK;
+  mh_status status = mh_thread_start(&thread, watch, NULL, "the thread that keeps the time limit", err);
+  if (status) return status;
+  pthread_detach(thread);
+  watchdog.runs = true;
+  watchdog.process = getpid();
+  watchdog.wakes_ms = 0; /* it is awake */
+  return MH_OK;
 }
 
 mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err) {
-  struct mh_lua_clock *clock = &lua->clock;
   struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   if (sigaction(DEADLINE_SIGNAL, &action, NULL) != 0) return mh_fail_errno(err, errno, "cannot set up the time limit");
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&clock->wake, &attributes);
-  pthread_condattr_destroy(&attributes);
-  pthread_mutex_init(&clock->mutex, NULL);
-  mh_status status =
-      mh_thread_start(&clock->watchdog, watch, lua, "the thread that keeps the time limit", err);
-  if (!status) return MH_OK;
-  pthread_cond_destroy(&clock->wake);
-  pthread_mutex_destroy(&clock->mutex);
+  pthread_mutex_lock(&watchdog.mutex);
+  mh_status status = start_watchdog(err);
+  if (!status) {
+    lua->clock.look_ms = monotonic_ms() + period_ms(lua);
+    lua->clock.next = watchdog.first;
+    watchdog.first = lua;
+    if (lua->clock.look_ms < watchdog.wakes_ms) pthread_cond_signal(&watchdog.wake);
+  }
+  pthread_mutex_unlock(&watchdog.mutex);
   return status;
 }
 
 void mh_lua_clock_close(mh_lua *lua) {
-  struct mh_lua_clock *clock = &lua->clock;
-  pthread_mutex_lock(&clock->mutex);
-  clock->stop = true;
-  pthread_cond_signal(&clock->wake);
-  pthread_mutex_unlock(&clock->mutex);
-  pthread_join(clock->watchdog, NULL);
-  pthread_cond_destroy(&clock->wake);
-  pthread_mutex_destroy(&clock->mutex);
+  pthread_mutex_lock(&watchdog.mutex);
+  mh_lua **link = &watchdog.first;
+  while (*link != lua) link = &(*link)->clock.next;
+  *link = lua->clock.next;
+  pthread_mutex_unlock(&watchdog.mutex);
 }

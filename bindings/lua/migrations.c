@@ -1,124 +1,62 @@
 #include "migrations.h"
 
-#include "binding.h"
-#include "definition.h"
+#include "code.h"
 #include "evaluation.h"
+#include "notice.h"
 #include "schema.h"
 #include "script.h"
+#include "series.h"
 #include "../../core/scheduler.h"
 
+#include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { CODE_NAME_DIGITS = 16 }; /* of the hash: a name to be read, and 64 bits are enough for codes on one store */
+
 struct mh_script {
-  struct mh_script_options options;
+  struct mh_script_options options; /* the texts are copies */
+  char *scripts_root, *where;
+  char *target, *command;
+  char *path;         /* of the target: "scripts/x.lua"; what a hang is blamed on */
+  const char *export; /* of the target: "x"; NULL when it names none */
+  char *code, *table; /* of mh_script_open_code(); else NULL */
+  char *chosen;       /* by mh_script_choose_named(); else NULL */
   mh_lua *lua;
   struct mh_lua_evaluation evaluation;
-  struct mh_migration migration;
-  struct mh_lua_definition definition;
-  char *target, *command;
-  char *path;         /* of the target: "scripts/x.lua" */
-  const char *export; /* of the target: "x"; NULL when it names none */
-  /* The export that was taken; empty for the script's only result. One that does not fit is too long for a name. */
-  char chosen[2 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
-  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1], hash[33];
+  struct mh_lua_notice notice;
+  char hash[33];
+  struct mh_lua_series series;
+  size_t taken;
+  struct mh_migration migration; /* the one taken */
+  struct mh_script **helpers;
+  struct mh_evaluator *helper_evaluators;
+  size_t helper_count;
 };
 
-/* ---- which migration ---- */
+/* ---- which migrations ---- */
 
-/* Takes the definition at `index`, exported under `name`. [-0,+0,m] */
-static void take_definition(lua_State *L, mh_script *script, int index, const char *name) {
-  script->definition = *mh_lua_definition_at(L, index);
-  snprintf(script->chosen, sizeof script->chosen, "%s", name);
-  mh_lua_definition_push_function(L, index);
-  mh_lua_evaluation_take_function(L, &script->evaluation);
-}
-
-/* [-0,+0,v] */
-static int refuse_result(lua_State *L, const mh_script *script, const char *what) {
-  struct mh_error err;
-  mh_fail(&err, MH_INVALID, "the script returns %s; end it with: return migrations.define { table = ..., "
-                            "migrateOne = function(ctx, doc) ... end }, or return a table of them by name", what);
-  mh_error_at(&err, "%s", script->path);
-  return mh_lua_raise(L, &err);
-}
-
-static int compare_texts(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The names of the migrations in the table at `index`, sorted, NULL behind the last; borrowed from the table and from a
- * userdata that is pushed. [-0,+1,me] */
-static const char **push_names(lua_State *L, const mh_script *script, int index, size_t *count) {
-  size_t fields = 0;
-  *count = 0;
-  lua_pushnil(L);
-  for (; mh_lua_next(L, index); fields++) lua_pop(L, 1);
-  const char **names = lua_newuserdatauv(L, (fields + 1) * sizeof *names, 0);
-  lua_pushnil(L);
-  for (; mh_lua_next(L, index); lua_pop(L, 1)) {
-    if (!mh_lua_definition_at(L, -1)) continue;
-    if (lua_type(L, -2) != LUA_TSTRING) refuse_result(L, script, "a migration without a name");
-    names[(*count)++] = lua_tostring(L, -2);
-  }
-  names[*count] = NULL;
-  qsort(names, *count, sizeof *names, compare_texts);
-  return names;
-}
-
-/* [-0,+0,v] */
-static int refuse_several(lua_State *L, const mh_script *script, const char *const *names) {
-  struct mh_error err;
-  char list[900];
-  size_t used = 0;
-  for (size_t i = 0; names[i] && used < sizeof list; i++)
-    used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-  mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one: mighost %s:%s", script->path, list,
-          used < sizeof list ? "" : "...", script->path, names[0]);
-  return mh_lua_raise(L, &err);
-}
-
-/* Nothing of the name that the target gives is a migration. [-0,+0,v] */
-static int refuse_export(lua_State *L, const mh_script *script, int index, const char *const *names) {
-  struct mh_error err;
-  char text[MH_LUA_SUGGESTION_BYTES];
-  lua_getfield(L, index, script->export);
-  if (!lua_isnil(L, -1))
-    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, not a migration", script->export, script->path,
-            mh_lua_type_name(L, -1));
-  else
-    mh_fail(&err, MH_USAGE, "%s returns no \"%.200s\"; %s", script->path, script->export,
-            mh_lua_suggestion(script->export, names, text));
-  return mh_lua_raise(L, &err);
-}
-
-/* choose(result, script): takes what the target names from what the script returned. [-0,+0,e] */
+/* choose(result, script): takes what the target names from what the script returned. [-0,+?,e] */
 static int choose(lua_State *L) {
   mh_script *script = lua_touserdata(L, 2);
-  struct mh_error err;
-  size_t count;
-  if (mh_lua_definition_at(L, 1)) {
-    if (!script->export) {
-      take_definition(L, script, 1, "");
-      return 0;
-    }
-    mh_fail(&err, MH_USAGE, "%s returns one migration, without a name; run it with: mighost %s", script->path,
-            script->path);
-    return mh_lua_raise(L, &err);
-  }
-  if (!lua_istable(L, 1)) {
-    char what[64];
-    snprintf(what, sizeof what, "a %.60s", mh_lua_type_name(L, 1));
-    return refuse_result(L, script, what);
-  }
-  const char **names = push_names(L, script, 1, &count);
-  if (count == 0) return refuse_result(L, script, "a table without a migration");
-  if (!script->export && count > 1) return refuse_several(L, script, names);
-  const char *name = script->export ? script->export : names[0];
-  lua_pushstring(L, name);
-  mh_lua_rawget(L, 1);
-  if (!mh_lua_definition_at(L, -1)) return refuse_export(L, script, 1, names);
-  take_definition(L, script, lua_gettop(L), name);
+  mh_lua_series_take(L, &script->series, 1, script->path, script->export);
+  return 0;
+}
+
+/* choose_named(script): takes the one that `chosen` means. [-0,+?,e] */
+static int choose_named(lua_State *L) {
+  mh_script *script = lua_touserdata(L, 1);
+  mh_lua_series_take_referenced(L, &script->series, script->path, script->chosen);
+  return 0;
+}
+
+/* compile_code(script): makes the one migration of mh_script_open_code(). [-0,+?,e] */
+static int compile_code(lua_State *L) {
+  mh_script *script = lua_touserdata(L, 1);
+  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
+  snprintf(name, sizeof name, "%s:%.*s", script->path, CODE_NAME_DIGITS, script->hash);
+  mh_lua_push_code(L, script->path, "ctx, doc", script->code);
+  mh_lua_series_take_function(L, &script->series, name, script->table);
   return 0;
 }
 
@@ -129,24 +67,43 @@ static void on_hang(void *self, const struct mh_error *err) {
   const struct mh_lua_db *db = &script->evaluation.db;
   char id[MH_FOREIGN_ID_BYTES_MAX + 1] = "", document[MH_NAME_MAX + sizeof id + 1] = "";
   struct mh_error shown = *err, ignored;
-  mh_store *store = NULL;
-  if (db->evaluating) {
-    store = mh_txn_store(db->txn);
+  bool has_document = db->use == MH_LUA_MIGRATING || db->use == MH_LUA_VERIFYING;
+  bool is_run = db->use == MH_LUA_MIGRATING && !script->evaluation.mode.dry_run;
+  if (has_document) {
     snprintf(id, sizeof id, "%.*s", (int)db->subject.id.size, (const char *)db->subject.id.data);
     snprintf(document, sizeof document, "%s/%s", db->subject.table->name, id);
   }
   mh_error_at(&shown, "%s", script->path);
   if (script->options.on_hang) script->options.on_hang(script->options.on_hang_self, &shown, document);
   /* Last, since it may wait for ever. Where it fails the record reads as interrupted, which is resumed as well. */
-  if (store) (void)mh_run_fail(store, script->name, err, id, &ignored);
+  if (is_run) (void)mh_run_fail(mh_txn_store(db->txn), script->migration.name, err, id, &ignored);
 }
 
 /* ---- opening ---- */
 
-/* open_evaluation(evaluation) [-0,+0,m] */
+/* What a script has beside the sandbox. [-0,+0,me] */
+static int open_globals(lua_State *L) {
+  mh_lua_definition_open(L);
+  return mh_lua_schema_open(L);
+}
+
+/* open_evaluation(script) [-0,+0,me] */
 static int open_evaluation(lua_State *L) {
-  mh_lua_evaluation_open(L, lua_touserdata(L, 1));
+  mh_script *script = lua_touserdata(L, 1);
+  mh_lua_evaluation_open(L, &script->evaluation);
+  if (!script->where) return 0;
+  mh_lua_push_code(L, "--where", "doc", script->where);
+  script->evaluation.where_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
+}
+
+/* Calls a function of this file within the fence, with the `nargs` values on top and then the script. */
+static mh_status call(mh_script *script, lua_CFunction function, int nargs, struct mh_error *err) {
+  lua_State *L = mh_lua_state(script->lua);
+  lua_pushcfunction(L, function);
+  lua_insert(L, -(nargs + 1));
+  lua_pushlightuserdata(L, script);
+  return mh_lua_call(script->lua, nargs + 1, 0, err);
 }
 
 static mh_status open_state(mh_script *script, struct mh_error *err) {
@@ -163,15 +120,10 @@ static mh_status open_state(mh_script *script, struct mh_error *err) {
   mh_status status = mh_lua_new(&lua_options, &script->lua, err);
   if (status) return status;
   evaluation->lua = script->lua;
-  evaluation->name = script->name;
   evaluation->db.encoder = mh_lua_encoder_new();
   if (!evaluation->db.encoder) return mh_fail_nomem(err);
-  lua_State *L = mh_lua_state(script->lua);
-  lua_pushcfunction(L, open_evaluation);
-  lua_pushlightuserdata(L, evaluation);
-  status = mh_lua_call(script->lua, 1, 0, err);
-  if (!status) status = mh_lua_open(script->lua, mh_lua_definition_open, err);
-  return status ? status : mh_lua_open(script->lua, mh_lua_schema_open, err);
+  status = mh_lua_open(script->lua, open_globals, err);
+  return status ? status : call(script, open_evaluation, 0, err);
 }
 
 /* Splits "scripts/x.lua:export". */
@@ -190,63 +142,203 @@ static mh_status take_target(mh_script *script, const char *target, struct mh_er
   return MH_OK;
 }
 
-/* Loads the script and takes its migration. */
+/* Loads the script and takes its migrations. */
 static mh_status load(mh_script *script, struct mh_error *err) {
   mh_status status = mh_lua_load(script->lua, script->path, err);
   if (status) return status;
-  lua_State *L = mh_lua_state(script->lua);
-  lua_pushcfunction(L, choose);
-  lua_insert(L, -2);
-  lua_pushlightuserdata(L, script);
-  return mh_lua_call(script->lua, 2, 0, err);
+  mh_lua_script_hash(script->lua, script->hash);
+  return call(script, choose, 1, err);
 }
 
-static mh_status find_name(mh_script *script, struct mh_error *err) {
-  if (script->definition.name[0]) {
-    memcpy(script->name, script->definition.name, sizeof script->name);
-    return MH_OK;
+/* Keeps copies of the options' texts: helpers are opened later. */
+static mh_status copy_options(mh_script *script, const struct mh_script_options *options, struct mh_error *err) {
+  script->options = *options;
+  script->notice = (struct mh_lua_notice){.tell = options->on_notice, .self = options->on_notice_self};
+  script->evaluation.db.notice = &script->notice;
+  if (options->scripts_root) script->options.scripts_root = script->scripts_root = strdup(options->scripts_root);
+  if (options->where) script->options.where = script->where = strdup(options->where);
+  bool copied = (!options->scripts_root || script->scripts_root) && (!options->where || script->where);
+  return copied ? MH_OK : mh_fail_nomem(err);
+}
+
+/* What all ways of opening begin with; *out is to be closed whatever it returns. */
+static mh_status begin_opening(const struct mh_script_options *options, mh_script **out, struct mh_error *err) {
+  *out = calloc(1, sizeof **out);
+  return *out ? copy_options(*out, options, err) : mh_fail_nomem(err);
+}
+
+static mh_status end_opening(mh_script *script, mh_status status, mh_script **out) {
+  if (!status) {
+    mh_script_select(script, 0);
+    *out = script;
+  } else {
+    mh_script_close(script);
   }
-  mh_status status =
-      mh_lua_script_name(script->lua, script->path, script->chosen, script->name, sizeof script->name, err);
-  if (status) return status;
-  const char *fault = mh_lua_migration_name_fault(mh_slice_text(script->name));
-  if (!fault) return MH_OK;
-  return mh_fail(err, MH_INVALID, "%s cannot name a migration: %s; give it another with `name =`", script->path, fault);
+  return status;
+}
+
+static mh_status open_target(const char *target, const struct mh_script_options *options, bool silent, mh_script **out,
+                             struct mh_error *err) {
+  mh_script *script;
+  mh_status status = begin_opening(options, &script, err);
+  if (!status) status = take_target(script, target, err);
+  if (!status) script->evaluation.silent = silent;
+  if (!status) status = open_state(script, err);
+  if (!status) status = load(script, err);
+  return end_opening(script, status, out);
 }
 
 mh_status mh_script_open(const char *target, const struct mh_script_options *options, mh_script **out,
                          struct mh_error *err) {
-  mh_script *script = calloc(1, sizeof *script);
-  if (!script) return mh_fail_nomem(err);
-  script->options = *options;
-  mh_status status = take_target(script, target, err);
-  if (!status) status = open_state(script, err);
-  if (!status) status = load(script, err);
-  if (!status) status = find_name(script, err);
-  if (status) {
-    mh_script_close(script);
-    return status;
+  return open_target(target, options, false, out, err);
+}
+
+/* ---- code ---- */
+
+/* Appends a word as a shell reads it. */
+static void append_word(struct mh_buffer *text, const char *word) {
+  mh_buffer_append_text(text, " '");
+  for (; *word; word++)
+    if (*word == '\'') mh_buffer_append_text(text, "'\\''");
+    else mh_buffer_append(text, word, 1);
+  mh_buffer_append_text(text, "'");
+}
+
+static mh_status take_code(mh_script *script, const char *code, const char *table, struct mh_error *err) {
+  static const char shown[] = "-e";
+  struct mh_buffer command = {0};
+  const char *fault = mh_identifier_fault(mh_slice_text(table));
+  if (fault) return mh_fail(err, MH_USAGE, "\"%.100s\" cannot name a table: %s", table, fault);
+  mh_buffer_append_text(&command, "mighost -e");
+  append_word(&command, code);
+  mh_buffer_format(&command, " --table %s", table);
+  if (script->where) {
+    mh_buffer_append_text(&command, " --where");
+    append_word(&command, script->where);
   }
-  mh_lua_script_hash(script->lua, script->hash);
-  script->migration = (struct mh_migration){.name = script->name,
-                                            .table = script->definition.table,
+  if (!mh_buffer_append(&command, "", 1)) mh_buffer_free(&command);
+  script->command = (char *)command.data;
+  script->target = strdup("");
+  script->path = strdup(shown);
+  script->code = strdup(code);
+  script->table = strdup(table);
+  mh_lua_code_hash((const char *const[]){table, code, script->where, NULL}, script->hash);
+  bool copied = script->command && script->target && script->path && script->code && script->table;
+  return copied ? MH_OK : mh_fail_nomem(err);
+}
+
+mh_status mh_script_open_code(const char *code, const char *table, const struct mh_script_options *options,
+                              mh_script **out, struct mh_error *err) {
+  mh_script *script;
+  mh_status status = begin_opening(options, &script, err);
+  if (!status) status = take_code(script, code, table, err);
+  if (!status) status = open_state(script, err);
+  if (!status) status = call(script, compile_code, 0, err);
+  return end_opening(script, status, out);
+}
+
+/* ---- the series ---- */
+
+size_t mh_script_count(const mh_script *script) { return script->series.count; }
+
+bool mh_script_is_series(const mh_script *script) { return script->series.is_runner; }
+
+void mh_script_select(mh_script *script, size_t place) {
+  if (place >= script->series.count) return; /* a runner that names none */
+  const struct mh_lua_member *member = &script->series.members[place];
+  struct mh_lua_evaluation *evaluation = &script->evaluation;
+  bool helped = member->definition.parallelize && script->helper_count;
+  script->taken = place;
+  evaluation->functions = member->functions;
+  evaluation->name = member->name;
+  evaluation->table_name = member->definition.table;
+  atomic_store(&script->notice.told, false);
+  script->migration = (struct mh_migration){.name = member->name,
+                                            .table = member->definition.table,
                                             .script = script->target,
                                             .script_hash = script->hash,
                                             .command = script->command,
-                                            .batch_size = script->definition.batch_size,
-                                            .evaluator = mh_lua_evaluator(&script->evaluation)};
-  *out = script;
+                                            .batch_size = member->definition.batch_size,
+                                            .skip_errors = member->definition.skip_errors,
+                                            .catch_up = member->definition.catch_up,
+                                            .has_verify = member->functions.verify != LUA_NOREF,
+                                            .evaluator = mh_lua_evaluator(evaluation),
+                                            .helpers = helped ? script->helper_evaluators : NULL,
+                                            .helper_count = helped ? script->helper_count : 0};
+  for (size_t i = 0; i < script->helper_count; i++) mh_script_select(script->helpers[i], place);
+}
+
+const struct mh_migration *mh_script_migration(const mh_script *script) {
+  return script->series.count ? &script->migration : NULL;
+}
+
+bool mh_script_is_parallel(const mh_script *script) {
+  return script->series.count && script->series.members[script->taken].definition.parallelize;
+}
+
+mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err) {
+  if (!script->series.is_runner || script->series.count)
+    return mh_fail(err, MH_USAGE, "%s names what it runs; only migrations.runner() is told so from outside",
+                   script->target);
+  free(script->chosen);
+  script->chosen = strdup(name);
+  if (!script->chosen) return mh_fail_nomem(err);
+  mh_status status = call(script, choose_named, 0, err);
+  if (status) return status;
+  mh_lua_script_hash(script->lua, script->hash); /* with the module that was loaded now */
+  mh_script_select(script, 0);
   return MH_OK;
 }
 
-const struct mh_migration *mh_script_migration(const mh_script *script) { return &script->migration; }
+/* One more, which is to be the same script still. */
+static mh_status add_helper(mh_script *script, struct mh_error *err) {
+  mh_script *helper;
+  mh_status status = open_target(script->target, &script->options, true, &helper, err);
+  if (status) return status;
+  if (script->chosen) status = mh_script_choose_named(helper, script->chosen, err);
+  if (status) {
+    mh_script_close(helper);
+    return status;
+  }
+  script->helpers[script->helper_count] = helper;
+  script->helper_evaluators[script->helper_count++] = mh_lua_evaluator(&helper->evaluation);
+  helper->evaluation.db.notice = &script->notice;
+  if (strcmp(helper->hash, script->hash) == 0) return MH_OK;
+  return mh_fail(err, MH_REFUSED, "%s was changed while it was being opened; run it again", script->path);
+}
+
+mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err) {
+  if (!mh_script_is_parallel(script)) return MH_OK;
+  if (count > script->helper_count) {
+    mh_script **helpers = realloc(script->helpers, count * sizeof *helpers);
+    if (helpers) script->helpers = helpers;
+    struct mh_evaluator *evaluators = realloc(script->helper_evaluators, count * sizeof *evaluators);
+    if (evaluators) script->helper_evaluators = evaluators;
+    if (!helpers || !evaluators) return mh_fail_nomem(err);
+  }
+  mh_status status = MH_OK;
+  while (!status && script->helper_count < count) status = add_helper(script, err);
+  mh_script_select(script, script->taken);
+  return status;
+}
+
+const char *mh_script_root(const mh_script *script) { return mh_lua_root_shown(script->lua); }
 
 void mh_script_close(mh_script *script) {
   if (!script) return;
+  for (size_t i = 0; i < script->helper_count; i++) mh_script_close(script->helpers[i]);
   mh_lua_free(script->lua);
   mh_lua_db_close(&script->evaluation.db);
+  free(script->helpers);
+  free(script->helper_evaluators);
+  mh_lua_series_free(&script->series);
+  free(script->scripts_root);
+  free(script->where);
   free(script->target);
   free(script->command);
   free(script->path);
+  free(script->code);
+  free(script->chosen);
+  free(script->table);
   free(script);
 }

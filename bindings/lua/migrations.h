@@ -29,6 +29,9 @@ struct mh_script_options {
 
 typedef struct mh_script mh_script;
 
+/* err->code where a script ran, but returns neither one migration nor one runner: several, functions, a schema, a module. */
+enum { MH_SCRIPT_RETURNS_OTHER = -1 };
+
 /* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns: a migration, or a
  * runner with its series. While nothing is evaluated, what the script prints goes to standard error.
  *   MH_USAGE    the script returns several (they are listed), or none of that name (with the nearest)
@@ -37,7 +40,11 @@ typedef struct mh_script mh_script;
 mh_status mh_script_open(const char *target, const struct mh_script_options *options, mh_script **script,
                          struct mh_error *err);
 /* A migration of `table` whose migrateOne has this body, or returns this expression (`mighost -e`). Its name is "-e:" and
- * a hash of table, code and `where`; errors name the place "-e:1". */
+ * a hash of table, code and `where`; its script is "", its command the one that was typed. Errors name the place "-e:1",
+ * or "--where:1".
+ *   MH_USAGE    no table can have that name
+ *   MH_INVALID  the code is empty, or not UTF-8
+ *   MH_SCRIPT   it does not compile */
 mh_status mh_script_open_code(const char *code, const char *table, const struct mh_script_options *options,
                               mh_script **script, struct mh_error *err);
 
@@ -46,12 +53,20 @@ size_t mh_script_count(const mh_script *script);
 bool mh_script_is_series(const mh_script *script); /* it is a runner, of however many */
 /* Takes the one at `place` of the series; at first it is 0. */
 void mh_script_select(mh_script *script, size_t place);
-/* The one taken. Lives as long as the script, its content until another is taken. Its command is "mighost <target>".
- * It may be evaluated on any thread, one at a time. */
+/* The one taken; NULL of a runner that names none. Lives as long as the script, its content until another is taken. Its
+ * command is "mighost <target>". It may be evaluated on any thread, one at a time. */
 const struct mh_migration *mh_script_migration(const mh_script *script);
-/* Where the one taken says `parallelize = true`: opens the script `count` times more, for as many threads more. */
+/* Where the one taken says `parallelize = true` (else nothing): the script is opened until there are `count` more of it, for
+ * as many threads more; the migration has them as its helpers. They stay, for others of the series that say so.
+ * MH_REFUSED: its files were changed meanwhile. */
 bool mh_script_is_parallel(const mh_script *script);
 mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
+/* Makes a runner that names none run this one, of its own script ("addRole", "migrations:addRole") or of another below the
+ * root ("other:addRole"); its count is 1 then, and the command is still that of the target.
+ * MH_USAGE: it is no such runner, or there is no such migration; else as mh_script_open(). */
+mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err);
+/* The directory that names begin at, as paths are typed here: "scripts/"; "" for the working directory. */
+const char *mh_script_root(const mh_script *script);
 void mh_script_close(mh_script *script); /* NULL is allowed */
 
 #endif

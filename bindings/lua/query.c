@@ -5,6 +5,7 @@
  * A query is used once. The core's query is owned by struct mh_lua_db, which closes it at the end of the document's
  * evaluation whatever happened to the one of Lua; that knows it by its place there. */
 #include "binding.h"
+#include "notice.h"
 #include "range.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct query {
   uint64_t evaluation; /* that it belongs to */
   enum state state;
   bool indexed, ordered, descending, filtered;
+  uint32_t read;       /* documents, as far as it matters for the notice */
   size_t place;        /* of the core's in db->queries while WALKING */
   char table[MH_NAME_MAX + 1];
 };
@@ -44,7 +46,7 @@ int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table) 
 
 /* Whether the evaluation that it belongs to goes on. */
 static bool is_alive(const struct query *query) {
-  return query->db->evaluating && query->evaluation == query->db->evaluation;
+  return query->db->use != MH_LUA_IDLE && query->evaluation == query->db->evaluation;
 }
 
 static void check_alive(lua_State *L, const char *call, const struct query *query) {
@@ -102,6 +104,9 @@ static int query_with_index(lua_State *L) {
 static int query_filter(lua_State *L) {
   static const char call[] = "query:filter";
   struct query *query = check_self(L, call);
+  if (query->db->use == MH_LUA_RANGING)
+    return mh_lua_binding_fail(L, call, "the range of a run is walked by its index alone; put the condition into "
+                                        "migrateOne");
   if (!lua_isfunction(L, 2))
     return mh_lua_binding_fail(L, call, "expected a function of a document that returns true or false, got %s",
                                lua_isnone(L, 2) ? "nothing" : mh_lua_type_name(L, 2));
@@ -148,21 +153,39 @@ static void close_query(struct query *query) {
   query->state = CLOSED;
 }
 
+/* [-0,+0,-] Opens what the query at `index` says. */
+static mh_status open_query(lua_State *L, int index, mh_query **opened_query, struct mh_error *err) {
+  const struct query *query = lua_touserdata(L, index);
+  struct mh_query_spec spec = {.descending = query->descending, .filtered = query->filtered};
+  if (lua_getiuservalue(L, index, INDEX) == LUA_TSTRING)
+    spec.index.data = (const uint8_t *)lua_tolstring(L, -1, &spec.index.size);
+  lua_getiuservalue(L, index, RANGE);
+  spec.conditions = mh_lua_range_conditions(L, -1, &spec.condition_count);
+  mh_status status = mh_query_open(query->db->txn, mh_slice_text(query->table), &spec, opened_query, err);
+  lua_pop(L, 2);
+  return status;
+}
+
+mh_status mh_lua_query_take(lua_State *L, int index, mh_query **opened_query, struct mh_error *err) {
+  struct query *query = lua_touserdata(L, index);
+  query->state = CLOSED;
+  *opened_query = NULL;
+  if (!query->indexed && !query->descending) return MH_OK;
+  mh_status status = open_query(L, index, opened_query, err);
+  return status && query->indexed ? mh_error_at(err, "query:withIndex") : status; /* that is at fault */
+}
+
 /* Begins the walk of the query that `call` was called on. [-0,+0,v] */
 static struct query *start(lua_State *L, const char *call) {
   struct query *query = check_self(L, call);
   struct mh_lua_db *db = query->db;
-  struct mh_query_spec spec = {.descending = query->descending, .filtered = query->filtered};
   struct mh_error err;
   mh_query *made;
+  if (db->use == MH_LUA_RANGING)
+    mh_lua_binding_fail(L, call, "customRange returns the query itself, as in return query:withIndex(\"by_email\"); "
+                                 "the run walks it");
   query->state = CLOSED;
-  if (lua_getiuservalue(L, 1, INDEX) == LUA_TSTRING)
-    spec.index.data = (const uint8_t *)lua_tolstring(L, -1, &spec.index.size);
-  lua_getiuservalue(L, 1, RANGE);
-  spec.conditions = mh_lua_range_conditions(L, -1, &spec.condition_count);
-  mh_status status = mh_query_open(db->txn, mh_slice_text(query->table), &spec, &made, &err);
-  lua_pop(L, 2);
-  if (status) mh_lua_binding_raise(L, query->indexed ? "query:withIndex" : call, &err); /* that is at fault */
+  if (open_query(L, 1, &made, &err)) mh_lua_binding_raise(L, query->indexed ? "query:withIndex" : call, &err);
   if (keep_query(db, made, &err)) mh_lua_binding_raise(L, call, &err);
   query->place = db->query_count - 1;
   query->state = WALKING;
@@ -175,6 +198,8 @@ static bool read_next(lua_State *L, const char *call, struct query *query, struc
   struct mh_error err;
   bool found;
   if (mh_query_next(opened(query), document, &found, &err)) mh_lua_binding_raise(L, call, &err);
+  if (found && query->read <= MH_LUA_MANY_DOCUMENTS && query->read++ == MH_LUA_MANY_DOCUMENTS)
+    mh_lua_notice_many(L, query->db->notice, query->db->txn, call, query->table, query->indexed);
   return found;
 }
 

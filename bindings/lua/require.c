@@ -1,6 +1,8 @@
 /* require: Lua files below the scripts' root, and nothing else. A module is run once a state; what it returned and its
  * hash are kept. */
+#include "document.h"
 #include "evaluator.h"
+#include "script.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -9,6 +11,9 @@
 
 /* Upvalues: modules by name, each { value, hash }; Lua's own require where scripts may be unsafe, else nil. */
 enum { MODULES = 1, LUAS_REQUIRE = 2, VALUE = 1, HASH = 2 };
+
+/* The registry key of the modules: its address. */
+static const char modules_key = 0;
 
 /* "lib.roles" and "lib/roles" are "lib/roles". Names that lead elsewhere have empty parts then. */
 static mh_status check_name(struct mh_slice name, char below[PATH_MAX], struct mh_error *err) {
@@ -129,7 +134,70 @@ static int require(lua_State *L) {
 
 void mh_lua_require_open(lua_State *L) {
   lua_createtable(L, 0, 0);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_getglobal(L, "require"); /* nil in the sandbox */
   lua_pushcclosure(L, require, 2);
   lua_setglobal(L, "require");
+}
+
+/* Keeps, of two strings or nil on top, the first in order. [-2,+1,-] */
+static void keep_first(lua_State *L) {
+  struct mh_slice a, b;
+  a.data = (const uint8_t *)lua_tolstring(L, -2, &a.size);
+  b.data = (const uint8_t *)lua_tolstring(L, -1, &b.size);
+  if (b.data && (!a.data || mh_slice_compare(b, a) < 0)) lua_replace(L, -2);
+  else lua_pop(L, 1);
+}
+
+void mh_lua_push_key_of(lua_State *L, int table, int index) {
+  table = lua_absindex(L, table);
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 6, "names");
+  lua_pushnil(L);
+  int best = lua_gettop(L);
+  lua_pushnil(L);
+  while (mh_lua_next(L, table)) {
+    bool is_it = lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, index);
+    lua_pop(L, 1);
+    if (!is_it) continue;
+    lua_pushvalue(L, best);
+    lua_pushvalue(L, -2);
+    keep_first(L);
+    lua_replace(L, best);
+  }
+}
+
+/* Pushes the name of the value at `index` in the module whose name and entry are on top, or nil. [-0,+1,me] */
+static void push_name_in_module(lua_State *L, int index) {
+  int module = lua_absindex(L, -2);
+  lua_rawgeti(L, -1, VALUE);
+  if (lua_rawequal(L, -1, index)) {
+    lua_pushvalue(L, module);
+  } else if (lua_istable(L, -1)) {
+    mh_lua_push_key_of(L, -1, index);
+    if (!lua_isnil(L, -1)) lua_pushfstring(L, "%s:%s", lua_tostring(L, module), lua_tostring(L, -1));
+  } else {
+    lua_pushnil(L);
+  }
+  lua_replace(L, module + 2);
+  lua_settop(L, module + 2);
+}
+
+void mh_lua_push_module_export(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  luaL_checkstack(L, 10, "names");
+  lua_pushnil(L);
+  int best = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  lua_pushnil(L);
+  while (lua_next(L, best + 1)) {
+    push_name_in_module(L, index);
+    lua_pushvalue(L, best);
+    lua_insert(L, -2);
+    keep_first(L);
+    lua_replace(L, best);
+    lua_pop(L, 1); /* the entry */
+  }
+  lua_settop(L, best);
 }

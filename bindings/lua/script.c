@@ -1,6 +1,7 @@
 #include "script.h"
 
 #include "evaluator.h"
+#include "migrations.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -10,7 +11,7 @@
 static const char suffix[] = ".lua";
 
 /* http://www.isthe.com/chongo/tech/comp/fnv */
-static const mh_lua_hash hash_offset = (mh_lua_hash)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
+const mh_lua_hash mh_lua_hash_begin = (mh_lua_hash)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
 
 mh_lua_hash mh_lua_hash_bytes(mh_lua_hash hash, const void *bytes, size_t size) {
   const mh_lua_hash prime = (mh_lua_hash)1 << 88 | 0x13b;
@@ -18,9 +19,21 @@ mh_lua_hash mh_lua_hash_bytes(mh_lua_hash hash, const void *bytes, size_t size) 
   return hash;
 }
 
-void mh_lua_script_hash(const mh_lua *lua, char text[33]) {
-  snprintf(text, 33, "%016llx%016llx", (unsigned long long)(lua->hash >> 64), (unsigned long long)lua->hash);
+void mh_lua_hash_text(mh_lua_hash hash, char text[33]) {
+  snprintf(text, 33, "%016llx%016llx", (unsigned long long)(hash >> 64), (unsigned long long)hash);
 }
+
+void mh_lua_script_hash(const mh_lua *lua, char text[33]) { mh_lua_hash_text(lua->hash, text); }
+
+mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err) {
+  struct mh_buffer bytes = {0};
+  mh_status status = mh_lua_read_file(path, path, &bytes, err);
+  if (!status) mh_lua_hash_text(mh_lua_hash_bytes(mh_lua_hash_begin, bytes.data, bytes.size), text);
+  mh_buffer_free(&bytes);
+  return status;
+}
+
+const char *mh_lua_root_shown(const mh_lua *lua) { return lua->root_shown ? lua->root_shown : ""; }
 
 const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
 
@@ -129,20 +142,19 @@ struct chunk {
   const char *shown;
 };
 
-/* Raises what luaL_loadbufferx() left on the stack: "<chunk>:<line>: message", the chunk's name cut to 59 bytes.
- * [-0,+0,v] */
-static int raise_syntax_error(lua_State *L, const struct chunk *chunk) {
+/* "<chunk>:<line>: message", the chunk's name cut to 59 bytes. */
+int mh_lua_raise_syntax_error(lua_State *L, const char *shown) {
   struct mh_error err;
   const char *text = lua_tostring(L, -1);
-  size_t shown = strlen(chunk->shown), cut = shown < LUA_IDSIZE ? shown : LUA_IDSIZE - 1;
+  size_t size = strlen(shown), cut = size < LUA_IDSIZE ? size : LUA_IDSIZE - 1;
   int line, used = 0;
   if (strlen(text) < cut || sscanf(text + cut, ":%d: %n", &line, &used) != 1 || used == 0) {
     mh_fail(&err, MH_SCRIPT, "%s", text);
-    mh_error_at(&err, "%s", chunk->shown);
+    mh_error_at(&err, "%s", shown);
     return mh_lua_raise(L, &err);
   }
   mh_fail(&err, MH_SCRIPT, "%s", text + cut + used);
-  mh_error_at(&err, "%s:%d", chunk->shown, line);
+  mh_error_at(&err, "%s:%d", shown, line);
   return mh_lua_raise(L, &err);
 }
 
@@ -153,7 +165,7 @@ static int run_chunk(lua_State *L) {
   snprintf(name, sizeof name, "@%s", chunk->shown);
   int status = luaL_loadbufferx(L, (const char *)chunk->text.data, chunk->text.size, name, "t");
   mh_lua_note(mh_lua_of(L), status);
-  if (status == LUA_ERRSYNTAX || status == LUA_ERRRUN) return raise_syntax_error(L, chunk); /* nested too deep: the latter */
+  if (status == LUA_ERRSYNTAX || status == LUA_ERRRUN) return mh_lua_raise_syntax_error(L, chunk->shown); /* nested too deep: the latter */
   if (status != LUA_OK) return lua_error(L);
   lua_call(L, 0, 1);
   return 1;
@@ -171,7 +183,7 @@ mh_status mh_lua_run_file(mh_lua *lua, const char *path, const char *shown, cons
   mh_lua_hash outer = lua->hash;
   struct chunk chunk = {.text = mh_buffer_slice(&text), .shown = shown};
   lua->loading = &loading;
-  lua->hash = mh_lua_hash_bytes(hash_offset, text.data, text.size);
+  lua->hash = mh_lua_hash_bytes(mh_lua_hash_begin, text.data, text.size);
   lua_State *L = mh_lua_state(lua);
   lua_pushcfunction(L, run_chunk);
   lua_pushlightuserdata(L, &chunk);
@@ -197,5 +209,6 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err) {
   lua_pop(L, 1);
   mh_fail(err, MH_INVALID, "the script returns nothing; end it with: return migrations.define { table = ..., "
                            "migrateOne = function(ctx, doc) ... end }");
+  err->code = MH_SCRIPT_RETURNS_OTHER;
   return mh_error_at(err, "%s", path);
 }

@@ -16,10 +16,20 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err);
 mh_status mh_lua_script_name(mh_lua *lua, const char *path, const char *export, char *name, size_t size,
                              struct mh_error *err);
 
+/* [-0,+1,m] The name of a value that a module which was required returned, or has in the table it returned: "lib/roles",
+ * "other:export", the first by name; nil where none has it. */
+void mh_lua_push_module_export(lua_State *L, int index);
+/* [-0,+1,me] The key of the value at `index` in the table at `table`, a string; the first of several; nil for none. */
+void mh_lua_push_key_of(lua_State *L, int table, int index);
+
 /* The root as a real path, or "" before the first script. Lives as long as the state. */
 const char *mh_lua_root(const mh_lua *lua);
+/* The same as paths are typed here: "scripts/". */
+const char *mh_lua_root_shown(const mh_lua *lua);
 
 /* 32 hex digits: FNV-1a (128 bits) over the script that was loaded last and every file it required so far. */
 void mh_lua_script_hash(const mh_lua *lua, char text[33]);
+/* The same of a script that requires nothing, without running it. Errors as of reading it in mh_lua_load(). */
+mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err);
 
 #endif

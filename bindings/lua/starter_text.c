@@ -5,8 +5,10 @@
 static const char head[] =
     "-- %s\n"
     "--\n"
-    "--   mighost scripts/%s.lua     runs it; stopped and run again, it goes on where it was\n"
-    "--   mighost status %s          tells how far it is\n"
+    "--   mighost scripts/%s.lua --dry-run     shows what it would change; nothing is written\n"
+    "--   mighost scripts/%s.lua               runs it; stopped and run again, it goes on where it was\n"
+    "--   mighost status %s                    tells how far it is\n"
+    "--   mighost verify %s                    tells whether anything is left to change\n"
     "return migrations.define {\n"
     "  table = %s,%s\n"
     "  -- batchSize = 100, -- documents stored together; without it, as many as do not keep other writers waiting\n"
@@ -34,7 +36,7 @@ mh_status mh_lua_write_starter(const char *name, const char *table, struct mh_bu
   if (!fix.arena) return mh_fail_nomem(err);
   const char *document = mh_fix_singular(&fix, table ? table : "", "doc");
   const char *quoted = mh_fix_quoted(&fix, mh_slice_text(table ? table : "users"));
-  bool ok = mh_buffer_format(out, head, name, name, name, quoted, table ? "" : " -- which one?", document) &&
+  bool ok = mh_buffer_format(out, head, name, name, name, name, name, quoted, table ? "" : " -- which one?", document) &&
             mh_buffer_format(out, body, document) && !fix.failed;
   mh_arena_free(fix.arena);
   if (ok) return MH_OK;

@@ -54,6 +54,9 @@ const char *mh_lua_traceback(const mh_lua *lua);
 /* [-0,+1,v] Raises the error as a string, the script's line in front. For bindings: `return mh_lua_raise(L, &err)`. */
 int mh_lua_raise(lua_State *L, const struct mh_error *err);
 
+/* The first line of a script on the stack, innermost first: "scripts/add_role.lua:5", or "". */
+void mh_lua_script_place(lua_State *L, char *place, size_t size);
+
 /* Calls `open` where it may set globals (lua_setglobal); tables among them become libraries, which scripts cannot
  * change. */
 mh_status mh_lua_open(mh_lua *lua, lua_CFunction open, struct mh_error *err);

@@ -6,6 +6,7 @@
 #include "../../core/check.h"
 #include "../../core/entries.h"
 #include "../../core/migration.h"
+#include "../../core/skipped.h"
 
 #include <fcntl.h>
 
@@ -380,6 +381,25 @@ static void index_dropped_behind_the_schema(struct planting *p) {
 }
 static void run_damaged(struct planting *p) { put(p, MH_SPACE_RUNS, mh_slice_text("scripts/a"), mh_slice_text("no")); }
 
+static void skipped_of_a_run(struct planting *p, uint64_t says, struct mh_slice row) {
+  struct mh_run_record record = {.name = "scripts/a", .table = "plain", .number = 3, .state = MH_RUN_FAILED,
+                                 .skipped = says};
+  const struct mh_key key = {{0xc2, 1}};
+  uint8_t bytes[MH_SKIPPED_KEY_BYTES];
+  struct fixture *f = p->f;
+  OK(mh_run_record_write(p->kv, &record, &f->err));
+  mh_skipped_key(record.number, &key, bytes);
+  put(p, MH_SPACE_SKIPPED, mh_slice(bytes, sizeof bytes), row);
+}
+static void skipped_miscounted(struct planting *p) {
+  const struct mh_slice text = mh_slice_text("x");
+  struct mh_buffer row = {0};
+  assert_true(mh_skipped_write(&(struct mh_skipped){.id = text, .message = text, .place = text, .traceback = text}, &row));
+  skipped_of_a_run(p, 2, mh_buffer_slice(&row));
+  mh_buffer_free(&row);
+}
+static void skipped_damaged(struct planting *p) { skipped_of_a_run(p, 1, mh_slice_text("no")); }
+
 /* ---- the plants: what dead processes left ---- */
 
 static void dead_import(struct planting *p) {
@@ -491,6 +511,8 @@ static const struct plant {
     {"state damaged", state_damaged, {{MH_FINDING_STATE, "plain", "is damaged"}}},
     {"state of the future", state_of_the_future, {{MH_FINDING_STATE, "plain", "commits that there were not"}}},
     {"run damaged", run_damaged, {{MH_FINDING_CATALOGUE, "migrations", "scripts/a is damaged"}}},
+    {"skipped miscounted", skipped_miscounted, {{MH_FINDING_COUNT, "scripts/a", "skipped 2 documents and lists 1"}}},
+    {"skipped damaged", skipped_damaged, {{MH_FINDING_CATALOGUE, "scripts/a", "c201"}}},
     {"index of no table", index_of_no_table,
      {{MH_FINDING_CATALOGUE, "(no table).by_n", "a table that is gone"},
       {MH_FINDING_CATALOGUE, "the catalogue", "name the space"}}},
@@ -609,7 +631,7 @@ static mh_space watch_plain(struct fixture *f, const char *run) {
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   OK(mh_commit_begin(f->store, 0, &commit, &f->err));
   const struct mh_table *plain = mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("plain"));
-  OK(mh_commit_add_watch(commit, plain->number, log, &record.watch, &f->err));
+  OK(mh_commit_add_watch(commit, plain->number, (struct mh_log){.space = log}, &record.watch, &f->err));
   if (run) {
     snprintf(record.name, sizeof record.name, "%s", run);
     snprintf(record.table, sizeof record.table, "plain");
@@ -642,7 +664,10 @@ static void change_logs_are_looked_at(void **state) {
   mh_put_u64(counts, 3);
   put(&p, log, mh_slice("\0", 1), mh_slice(counts, sizeof counts));
   entry[0] = 1;
+  uint8_t on_list[1 + MH_KEY_BYTES] = {1};
+  memcpy(on_list + 1, key.bytes, MH_KEY_BYTES);
   put(&p, log, mh_key_slice(&key), mh_slice(entry, sizeof entry));
+  put(&p, log, mh_slice(on_list, sizeof on_list), mh_slice(NULL, 0));
   plant_end(&p);
   assert_found(f, &(struct plant){"commit of the future", NULL,
                                   {{MH_FINDING_LOG, "plain: change log of scripts/add", "it names commit 7205"}}});
@@ -667,7 +692,7 @@ static void change_log_of_a_table_that_is_gone(void **state) {
   mh_space log;
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   struct planting p = plant_begin(f);
-  uint8_t key[8], value[8];
+  uint8_t key[8], value[9] = {0};
   mh_put_u64(key, 9);
   mh_put_u32(value, 12345);
   mh_put_u32(value + 4, log);

@@ -248,7 +248,7 @@ static void watch_table(struct fixture *f, struct run *run) {
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   OK(mh_commit_begin(f->store, 0, &commit, &f->err));
   uint32_t table = mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("docs"))->number;
-  OK(mh_commit_add_watch(commit, table, log, &number, &f->err));
+  OK(mh_commit_add_watch(commit, table, (struct mh_log){.space = log}, &number, &f->err));
   OK(mh_commit_finish(commit, NULL, NULL, &f->err));
   run->record = (struct mh_run_record){.name = "model", .table = "docs", .watch = number, .state = MH_RUN_IN_PROGRESS};
   run->lineage = (struct mh_lineage){.watch = number};
@@ -257,7 +257,7 @@ static void watch_table(struct fixture *f, struct run *run) {
 static void step_evaluate(struct fixture *f, struct run *run) {
   struct mh_evaluator evaluator = {.self = f, .begin = begin, .evaluate = evaluate, .traceback = traceback};
   struct mh_batch_task task = {.evaluator = &evaluator, .table = "docs", .watch = run->record.watch,
-                               .late = run->record.at_end, .from_start = !run->record.has_cursor,
+                               .source = run->record.at_end ? MH_BATCH_LISTED : MH_BATCH_WALK, .from_start = !run->record.has_cursor,
                                .from = run->record.cursor, .own_inserts = run->record.own > 0, .limit = BATCH};
   if (run->evaluated_count == 1) { /* evaluate over the batch that is in flight */
     struct mh_batch *older = &run->evaluated[0];

@@ -301,7 +301,7 @@ static void begin_run(void *self, const struct mh_deploy_progress *progress) {
   if (progress->step != MH_DEPLOY_INSTALL) return;
   OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &log, &f->err));
   OK(mh_commit_begin(f->store, 0, &commit, &f->err));
-  OK(mh_commit_add_watch(commit, mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("users"))->number, log,
+  OK(mh_commit_add_watch(commit, mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("users"))->number, (struct mh_log){.space = log},
                          &number, &f->err));
   OK(mh_commit_finish(commit, NULL, NULL, &f->err));
 }

@@ -587,11 +587,17 @@ static void definitions_that_are_refused(void **state) {
       {"{ table = 't', migrateOne = print, name = '' }", "cannot be that of a migration: it is empty"},
       {"{ table = 't', migrateOne = print, name = 'a\\nb' }", "control characters"},
       {"{ table = 't', migrateOne = print, name = ('x'):rep(401) }", "longer than 400 bytes"},
-      {"{ table = 't', migrateOne = print, customRange = print }", "customRange is not supported by this version"},
-      {"{ table = 't', migrateOne = print, parallelize = false }", "parallelize is not supported by this version"},
-      {"{ table = 't', migrateOne = print, onError = 'skip' }", "onError is not supported by this version"},
-      {"{ table = 't', migrateOne = print, catchUp = true }", "catchUp is not supported by this version"},
-      {"{ table = 't', migrateOne = print, verify = print }", "verify is not supported by this version"},
+      {"{ table = 't', migrateOne = print, customRange = true }", "customRange must be a function, not a boolean"},
+      {"{ table = 't', migrateOne = print, verify = 'yes' }", "verify must be a function, not a string"},
+      {"{ table = 't', migrateOne = print, parallelize = 'true' }",
+       "parallelize must be a boolean, not a string: { parallelize = true, ... }"},
+      {"{ table = 't', migrateOne = print, catchUp = 1 }", "catchUp must be a boolean, not a number"},
+      {"{ table = 't', migrateOne = print, onError = true }", "onError must be a string, not a boolean"},
+      {"{ table = 't', migrateOne = print, onError = 'skp' }",
+       "onError is \"stop\" or \"skip\", not \"skp\"; did you mean \"skip\"?"},
+      {"{ table = 't', migrateOne = print, onError = '' }", "onError is \"stop\" or \"skip\""},
+      {"{ table = 't', migrateOne = print, parallelise = true }", "did you mean \"parallelize\"?"},
+      {"{ table = 't', migrateOne = print, catchup = true }", "did you mean \"catchUp\"?"},
       {"'t'", "expected a table: migrations.define {"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -600,7 +606,6 @@ static void definitions_that_are_refused(void **state) {
     expect_open_failure(f, "s.lua", text, MH_INVALID, cases[i].message);
   }
   expect_open_failure(f, "s.lua", "return migrations:define { table = 't' }", MH_INVALID, "call it with a dot");
-  expect_open_failure(f, "s.lua", "return migrations.runner()", MH_SCRIPT, "migrations.runner");
 }
 
 static void scripts_that_are_refused(void **state) {

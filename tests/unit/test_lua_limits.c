@@ -1,5 +1,6 @@
 #include "with_lua.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -208,6 +209,38 @@ static void test_hang_in_c_ends_the_process(void **state) {
   assert_contains(message, "a call into C has not returned for 1.");
 }
 
+static size_t count_threads(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  size_t count = 0;
+  while (readdir(tasks)) count++;
+  closedir(tasks);
+  return count;
+}
+
+/* One watchdog looks at all states, also at a hasty one beside those with time, and ends when none is left. */
+static void test_states_share_a_watchdog(void **state) {
+  (void)state;
+  needs_signals();
+  enum { STATES = 20 };
+  mh_lua *states[STATES];
+  struct mh_error err;
+  size_t before = count_threads();
+  for (size_t i = 0; i < STATES; i++) states[i] = open_lua();
+  size_t during = count_threads();
+  assert_true(during <= before + 1);
+  mh_lua *hasty = open_with(&(struct mh_lua_options){.doc_timeout_ms = 20});
+  assert_int_equal(try_script(hasty, "while true do end", &err), MH_LIMIT);
+  for (size_t i = 0; i < STATES; i++) mh_lua_free(states[i]);
+  assert_int_equal(try_script(hasty, "while true do end", &err), MH_LIMIT);
+  assert_int_equal(count_threads(), during);
+  mh_lua_free(hasty);
+  for (int i = 0; i < 500 && count_threads() == during; i++) usleep(20000);
+  assert_int_equal(count_threads(), during - 1);
+  assert_int_equal(try_script(hasty = open_with(&(struct mh_lua_options){.doc_timeout_ms = 20}), "while true do end", &err),
+                   MH_LIMIT);
+  mh_lua_free(hasty);
+}
+
 static mh_lua *open_small(void) { return open_with(&(struct mh_lua_options){.max_memory_bytes = MEMORY_BYTES}); }
 
 static void test_memory_bombs(void **state) {
@@ -309,6 +342,7 @@ int main(void) {
     cmocka_unit_test(test_hooks_are_taken_off),
     cmocka_unit_test(test_threads_have_their_own_limits),
     cmocka_unit_test(test_thread_changes),
+    cmocka_unit_test(test_states_share_a_watchdog),
     cmocka_unit_test(test_hang_in_c_ends_the_process),
     cmocka_unit_test(test_memory_bombs),
     cmocka_unit_test(test_garbage_is_collected_first),

@@ -1,0 +1,92 @@
+#include "asking.h"
+
+#include "../../core/clock.h"
+#include "migration_names.h"
+#include "records.h"
+#include "render.h"
+
+#include <stdlib.h>
+
+static const double WAIT_MS = 10000; /* a batch without a size takes some 10 ms; one that has a size may take long */
+
+static mh_status ask(mh_store *store, const struct mh_control *control, struct mh_asked *asked, struct mh_error *err) {
+  bool found;
+  char name[sizeof asked->record.name];
+  memcpy(name, asked->record.name, sizeof name);
+  mh_status status = mh_control_ask(store, name, control, &asked->record, &found, err);
+  asked->before = asked->record;
+  asked->asked = !status && found && mh_run_is_live(asked->record.state);
+  return status;
+}
+
+static mh_status ask_all(mh_store *store, const struct mh_control *control, struct mh_asked *asked, size_t count,
+                         struct mh_error *err) {
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < count; i++) {
+    asked[i].before = asked[i].record;
+    if (mh_run_is_live(asked[i].record.state)) status = ask(store, control, &asked[i], err);
+  }
+  double until = mh_clock_ms(CLOCK_MONOTONIC) + WAIT_MS;
+  for (size_t i = 0; !status && i < count; i++) {
+    if (!asked[i].asked) continue;
+    double left = until - mh_clock_ms(CLOCK_MONOTONIC);
+    char name[sizeof asked[i].record.name];
+    memcpy(name, asked[i].record.name, sizeof name);
+    status = mh_control_wait(store, name, left > 0 ? left : 0, &asked[i].record, &asked[i].heard, err);
+  }
+  return status;
+}
+
+static mh_status print_json(const struct mh_asked *asked, size_t count, struct mh_error *err) {
+  cJSON *array = cJSON_CreateArray();
+  bool ok = array != NULL;
+  for (size_t i = 0; ok && i < count; i++) {
+    cJSON *object = cJSON_CreateObject();
+    ok = cJSON_AddItemToArray(array, object) && mh_json_add_text(object, "name", asked[i].record.name) &&
+         mh_json_add_text(object, "state", mh_run_state_name(asked[i].record.state)) &&
+         cJSON_AddBoolToObject(object, "asked", asked[i].asked) && cJSON_AddBoolToObject(object, "heard", asked[i].heard);
+  }
+  if (ok) return mh_json_print(array, err);
+  cJSON_Delete(array);
+  return mh_fail_nomem(err);
+}
+
+static mh_status print_lines(const struct mh_cli *cli, const struct mh_asking *asking, const struct mh_asked *asked,
+                             size_t count, struct mh_error *err) {
+  mh_status status = MH_OK;
+  if (count == 0) printf("%s on %s\n", asking->none, cli->db);
+  for (size_t i = 0; !status && i < count; i++) {
+    mh_print_plain(stdout, asked[i].record.name);
+    status = asking->tell(cli, &asked[i], err);
+    putchar('\n');
+  }
+  return status;
+}
+
+static mh_status take_records(const struct mh_run_record *records, size_t record_count, bool all,
+                              struct mh_asked **asked, size_t *count, struct mh_error *err) {
+  *asked = calloc(record_count + 1, sizeof **asked);
+  if (!*asked) return mh_fail_nomem(err);
+  for (size_t i = 0; i < record_count; i++)
+    if (!all || mh_run_is_live(records[i].state)) (*asked)[(*count)++].record = records[i];
+  return MH_OK;
+}
+
+int mh_ask(const struct mh_cli *cli, const struct mh_arguments *arguments, const char *scripts_root, bool all,
+           const struct mh_asking *asking) {
+  mh_store *store = NULL;
+  struct mh_run_record *records = NULL;
+  struct mh_asked *asked = NULL;
+  size_t record_count = 0, count = 0;
+  struct mh_error err;
+  mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
+  if (!status) status = mh_names_records(store, arguments, scripts_root, &records, &record_count, &err);
+  if (!status) status = take_records(records, record_count, all, &asked, &count, &err);
+  if (!status) status = ask_all(store, &asking->control, asked, count, &err);
+  if (!status && cli->json) status = print_json(asked, count, &err);
+  if (!status && !cli->json && !cli->quiet) status = print_lines(cli, asking, asked, count, &err);
+  free(asked);
+  free(records);
+  mh_store_close(store);
+  return status ? mh_cli_fail(cli, &err) : MH_EXIT_OK;
+}

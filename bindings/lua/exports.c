@@ -1,0 +1,211 @@
+#include "exports.h"
+
+#include "binding.h"
+#include "document.h"
+#include "migrations.h"
+#include "script.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* [-0,+0,v] */
+static int refuse_result(lua_State *L, const char *path, const char *what) {
+  struct mh_error err;
+  mh_fail(&err, MH_INVALID, "the script returns %s; end it with: return migrations.define { table = ..., "
+                            "migrateOne = function(ctx, doc) ... end }, or return a table of them by name", what);
+  err.code = MH_SCRIPT_RETURNS_OTHER;
+  mh_error_at(&err, "%s", path);
+  return mh_lua_raise(L, &err);
+}
+
+/* Whether the value can be run. */
+static bool is_runnable(lua_State *L, int index) {
+  size_t ignored;
+  return mh_lua_definition_at(L, index) || mh_lua_runner_at(L, index, &ignored);
+}
+
+static int compare_texts(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of what can be run in the table at `index`, sorted, NULL behind the last; borrowed from the table and from a
+ * userdata that is pushed. [-0,+1,me] */
+static const char **push_names(lua_State *L, const char *path, int index, size_t *count) {
+  size_t fields = 0;
+  *count = 0;
+  lua_pushnil(L);
+  for (; mh_lua_next(L, index); fields++) lua_pop(L, 1);
+  const char **names = lua_newuserdatauv(L, (fields + 1) * sizeof *names, 0);
+  lua_pushnil(L);
+  for (; mh_lua_next(L, index); lua_pop(L, 1)) {
+    if (!is_runnable(L, -1)) continue;
+    if (lua_type(L, -2) != LUA_TSTRING) refuse_result(L, path, "a migration without a name");
+    names[(*count)++] = lua_tostring(L, -2);
+  }
+  names[*count] = NULL;
+  qsort(names, *count, sizeof *names, compare_texts);
+  return names;
+}
+
+/* [-0,+0,v] */
+static int refuse_several(lua_State *L, const char *path, const char *const *names) {
+  struct mh_error err;
+  char list[900];
+  size_t used = 0;
+  for (size_t i = 0; names[i] && used < sizeof list; i++)
+    used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+  mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one: mighost %s:%s", path, list,
+          used < sizeof list ? "" : "...", path, names[0]);
+  err.code = MH_SCRIPT_RETURNS_OTHER;
+  return mh_lua_raise(L, &err);
+}
+
+/* Nothing of the name that the target gives can be run. [-0,+0,v] */
+static int refuse_export(lua_State *L, int index, const char *path, const char *export, const char *const *names) {
+  struct mh_error err;
+  char text[MH_LUA_SUGGESTION_BYTES];
+  lua_pushstring(L, export);
+  mh_lua_rawget(L, index);
+  if (!lua_isnil(L, -1))
+    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, not a migration", export, path, mh_lua_type_name(L, -1));
+  else
+    mh_fail(&err, MH_USAGE, "%s returns no \"%.200s\"; %s", path, export, mh_lua_suggestion(export, names, text));
+  return mh_lua_raise(L, &err);
+}
+
+/* The same where the result itself is one. [-0,+0,v] */
+static int refuse_single(lua_State *L, int index, const char *path) {
+  struct mh_error err;
+  mh_fail(&err, MH_USAGE, "%s returns one %s, without a name; run it with: mighost %s", path,
+          mh_lua_type_name(L, index), path);
+  return mh_lua_raise(L, &err);
+}
+
+void mh_lua_push_export(lua_State *L, int index, const char *path, const char *export) {
+  size_t count;
+  if (is_runnable(L, index)) {
+    if (export) refuse_single(L, index, path);
+    lua_pushvalue(L, index);
+    lua_pushliteral(L, "");
+    return;
+  }
+  if (!lua_istable(L, index)) {
+    char what[64];
+    snprintf(what, sizeof what, "a %.60s", mh_lua_type_name(L, index));
+    refuse_result(L, path, what);
+  }
+  const char **names = push_names(L, path, index, &count);
+  if (count == 0) refuse_result(L, path, "a table without a migration");
+  if (!export && count > 1) refuse_several(L, path, names);
+  const char *name = export ? export : names[0];
+  lua_pushstring(L, name);
+  mh_lua_rawget(L, index);
+  if (!is_runnable(L, -1)) refuse_export(L, index, path, export, names);
+  lua_pushstring(L, name);
+  lua_remove(L, -3); /* the names */
+}
+
+/* ---- names ---- */
+
+/* Takes over a name that was made of a path and an export. [-0,+0,v] */
+static void check_name(lua_State *L, const char *path, const char *made,
+                       char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+  const char *fault = mh_lua_migration_name_fault(mh_slice_text(made));
+  if (!fault) {
+    memcpy(name, made, strlen(made) + 1);
+    return;
+  }
+  struct mh_error err;
+  mh_fail(&err, MH_INVALID, "%s cannot name a migration: %s; give it another with `name =`", path, fault);
+  mh_lua_raise(L, &err);
+}
+
+/* Writes the name that the definition gives itself, if it does. */
+static bool take_own_name(lua_State *L, int index, char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+  const struct mh_lua_definition *definition = mh_lua_definition_at(L, index);
+  memcpy(name, definition->name, sizeof definition->name);
+  return name[0] != 0;
+}
+
+void mh_lua_write_name(lua_State *L, int index, const char *path, const char *export,
+                       char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+  char made[4 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
+  struct mh_error err;
+  if (take_own_name(L, index, name)) return;
+  if (mh_lua_script_name(mh_lua_of(L), path, export, made, sizeof made, &err)) mh_lua_raise(L, &err);
+  check_name(L, path, made, name);
+}
+
+bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *path,
+                             char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+  int top = lua_gettop(L);
+  bool found = take_own_name(L, index, name);
+  if (!found && lua_istable(L, result)) {
+    mh_lua_push_key_of(L, result, index);
+    found = !lua_isnil(L, -1);
+    if (found) mh_lua_write_name(L, index, path, lua_tostring(L, -1), name);
+  }
+  if (!found) {
+    mh_lua_push_module_export(L, index);
+    found = !lua_isnil(L, -1);
+    if (found) check_name(L, path, lua_tostring(L, -1), name);
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+/* ---- references ---- */
+
+/* Pushes what the table at `index` has under this key, unless the value is no table. [-0,+1,me] */
+static void push_field(lua_State *L, int index, const char *key) {
+  index = lua_absindex(L, index);
+  if (!lua_istable(L, index)) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_pushstring(L, key);
+  mh_lua_rawget(L, index);
+}
+
+/* Whether there is a script of that name below the root. */
+static bool is_module(lua_State *L, const char *module) {
+  char path[4096];
+  const char *root = mh_lua_root(mh_lua_of(L));
+  return (size_t)snprintf(path, sizeof path, "%s/%s.lua", root, module) < sizeof path && access(path, F_OK) == 0;
+}
+
+/* [-0,+0,v] */
+static void refuse_reference(lua_State *L, int result, const char *path, const char *reference) {
+  struct mh_error err;
+  char text[MH_LUA_SUGGESTION_BYTES];
+  size_t count = 0;
+  const char **names = lua_istable(L, result) ? push_names(L, path, result, &count) : NULL;
+  mh_fail(&err, MH_USAGE, "there is no migration \"%.200s\" (of another script: \"other:export\")%s%s",
+          reference, count ? "; " : "", count ? mh_lua_suggestion(reference, names, text) : "");
+  mh_error_at(&err, "%s", path);
+  mh_lua_raise(L, &err);
+}
+
+void mh_lua_push_referenced(lua_State *L, int result, const char *path, const char *reference,
+                            char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+  char own[4 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
+  struct mh_error err;
+  if (mh_lua_script_name(mh_lua_of(L), path, NULL, own, sizeof own, &err)) mh_lua_raise(L, &err);
+  const char *colon = strrchr(reference, ':'), *export = colon ? colon + 1 : NULL;
+  lua_pushlstring(L, reference, colon ? (size_t)(colon - reference) : strlen(reference));
+  const char *module = lua_tostring(L, -1);
+  if (!colon || strcmp(module, own) == 0) {
+    push_field(L, result, colon ? export : reference);
+    if (mh_lua_definition_at(L, -1)) {
+      mh_lua_write_name(L, -1, path, colon ? export : reference, name);
+      return;
+    }
+  }
+  if (!is_module(L, module) || strcmp(module, own) == 0) refuse_reference(L, result, path, reference);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, module);
+  lua_call(L, 1, 1);
+  if (export) push_field(L, -1, export);
+  if (!mh_lua_definition_at(L, -1)) refuse_reference(L, result, path, reference);
+  if (!take_own_name(L, -1, name)) check_name(L, path, reference, name);
+}

@@ -1,0 +1,27 @@
+/* exports: what a script returned: which migrations the target names among it, and what they are called (SPEC 5). */
+#ifndef MH_LUA_EXPORTS_H
+#define MH_LUA_EXPORTS_H
+
+#include "definition.h"
+#include "runner.h"
+
+/* Pushes what the target names of the script's result at `index`: a definition or a runner, and under which name it is
+ * exported ("" for the result itself). `path` is the script's; `export` NULL: the only one.
+ * Raises MH_USAGE where there are several (lists them), or none of that name (with the nearest); MH_INVALID where the result
+ * is none. [-0,+2,v] */
+void mh_lua_push_export(lua_State *L, int index, const char *path, const char *export);
+
+/* Writes the name of the definition at `index`: its own, else that under which it is exported by the script (whose result is
+ * at `result`), else by a module it requires. False where it has none. [-0,+0,v] */
+bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *path,
+                             char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]);
+/* The same of what was exported under `export` ("" for the result itself). [-0,+0,v] */
+void mh_lua_write_name(lua_State *L, int index, const char *path, const char *export,
+                       char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]);
+
+/* Pushes the migration that `reference` ("addRole", "other:addRole", "other") means in that script, and writes its name.
+ * Loads the module it is in. Raises MH_USAGE where there is none; else as `require`. [-0,+1,e] */
+void mh_lua_push_referenced(lua_State *L, int result, const char *path, const char *reference,
+                            char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]);
+
+#endif

@@ -1,0 +1,24 @@
+/* notice: what a user is told, once, of a script that works but costs more than it should. */
+#ifndef MH_LUA_NOTICE_H
+#define MH_LUA_NOTICE_H
+
+#include "../../core/txn.h"
+
+#include <lua.h>
+#include <stdatomic.h>
+
+enum { MH_LUA_MANY_DOCUMENTS = 10000 }; /* a query that reads more of them, for each one migrated, is worth a word */
+
+/* Whichever of several states meets it first tells it. */
+struct mh_lua_notice {
+  void (*tell)(void *self, const char *text); /* NULL: nobody is told */
+  void *self;
+  atomic_bool told;
+};
+
+/* Of a query that has read more than so many documents, called by the method `call`: where it is in the script, and what would
+ * read less of the table. `indexed`: it has an index. `notice` may be NULL. [-0,+0,-] */
+void mh_lua_notice_many(lua_State *L, struct mh_lua_notice *notice, const mh_txn *txn, const char *call,
+                        const char *table, bool indexed);
+
+#endif

@@ -1,0 +1,81 @@
+/* A cursor as text:
+ *
+ *   a run in key order   the 16-byte key, in hexadecimal
+ *   a run over a range   "r", then in hexadecimal: u32 checksum of the place | place */
+#include "migration.h"
+
+#include "query_cursor.h"
+
+#include <stdlib.h>
+
+enum { CHECKSUM_BYTES = 4 };
+
+static uint32_t checksum(struct mh_slice place) { return (uint32_t)mh_query_hash(MH_QUERY_HASH_START, place); }
+
+static bool append_hex(struct mh_buffer *text, const uint8_t *bytes, size_t size) {
+  bool ok = true;
+  for (size_t i = 0; ok && i < size; i++) ok = mh_buffer_format(text, "%02x", bytes[i]);
+  return ok;
+}
+
+mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err) {
+  bool ok = true;
+  uint8_t sum[CHECKSUM_BYTES];
+  if (record->state == MH_RUN_SUCCESS) {
+    /* nothing follows it */
+  } else if (record->range_size && record->place_size) {
+    mh_put_u32(sum, checksum(mh_slice(record->place, record->place_size)));
+    ok = mh_buffer_append_text(text, "r") && append_hex(text, sum, sizeof sum) &&
+         append_hex(text, record->place, record->place_size);
+  } else if (!record->range_size && record->has_cursor) {
+    ok = append_hex(text, record->cursor.bytes, MH_KEY_BYTES);
+  }
+  return ok && mh_buffer_append(text, "", 1) ? MH_OK : mh_fail_nomem(err);
+}
+
+/* The bytes that `digits` stands for; 0 where it stands for none, or for more than `room`. */
+static size_t parse_hex(const char *digits, uint8_t *bytes, size_t room) {
+  size_t length = strlen(digits), size = length / 2;
+  if (length % 2 || size > room || strspn(digits, "0123456789abcdef") != length) return 0;
+  for (size_t i = 0; i < size; i++) {
+    const char pair[] = {digits[2 * i], digits[2 * i + 1], 0};
+    bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
+  }
+  return size;
+}
+
+static bool parse_key(const char *text, struct mh_key *key) {
+  if (parse_hex(text, key->bytes, sizeof key->bytes) != sizeof key->bytes) return false;
+  double time = mh_key_creation_time(mh_key_slice(key));
+  return time > 0 && time < MH_CREATION_TIME_END;
+}
+
+static bool parse_place(const char *text, struct mh_slice *place, uint8_t room[CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX]) {
+  size_t size = *text == 'r' ? parse_hex(text + 1, room, CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX) : 0;
+  if (size <= CHECKSUM_BYTES) return false;
+  *place = mh_slice(room + CHECKSUM_BYTES, size - CHECKSUM_BYTES);
+  return mh_get_u32(room) == checksum(*place);
+}
+
+mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err) {
+  struct mh_key key;
+  struct mh_slice place;
+  uint8_t room[CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX];
+  bool is_key = parse_key(text, &key), is_place = !is_key && parse_place(text, &place, room);
+  if (!is_key && !is_place)
+    return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor; take one that `mighost status --json` printed", text);
+  if (is_key && record->range_size)
+    return mh_fail(err, MH_USAGE, "'%.80s' is the cursor of a run over a whole table, and this one goes over its "
+                   "customRange; take one that `mighost status --json` printed of it", text);
+  if (is_place && !record->range_size)
+    return mh_fail(err, MH_USAGE, "'%.80s' is the cursor of a run over a customRange, and this one goes over the whole "
+                   "table; take one that `mighost status --json` printed of it", text);
+  if (is_key) {
+    record->has_cursor = true;
+    record->cursor = key;
+  } else {
+    memcpy(record->place, place.data, place.size);
+    record->place_size = (uint32_t)place.size;
+  }
+  return MH_OK;
+}

@@ -1,0 +1,167 @@
+#include "preview_walk.h"
+
+#include "clock.h"
+
+/* ---- beginning ---- */
+
+static mh_status find_table(struct mh_preview_walk *walk, struct mh_error *err) {
+  const char *name = walk->migration->table, *directory = mh_store_directory(mh_txn_store(walk->txn));
+  walk->table = mh_txn_table(walk->txn, mh_slice_text(name));
+  if (walk->begun && (!walk->table || walk->table->documents != walk->documents))
+    return mh_fail(err, MH_REFUSED, "the table %s was replaced meanwhile; look at the new one by running this again",
+                   name);
+  if (walk->table) return MH_OK;
+  const char *nearest = mh_catalogue_nearest(mh_txn_catalogue(walk->txn), mh_slice_text(name));
+  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s", name,
+          directory, nearest);
+  return mh_error_at(err, "%s", walk->migration->script);
+}
+
+static mh_status find_one(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
+                          struct mh_error *err) {
+  mh_status status = mh_table_get(walk->txn, walk->table, mh_slice_text(walk->id), document, found, err);
+  if (status || *found) return status;
+  mh_fail(err, MH_INVALID, "there is no such document");
+  return mh_error_at(err, "%s/%.400s", walk->table->name, walk->id);
+}
+
+/* The range that the script gives now; where it gives none it stays without bytes. */
+static mh_status ask_range(struct mh_preview_walk *walk, struct mh_error *err) {
+  const struct mh_evaluator *evaluator = &walk->migration->evaluator;
+  mh_query *query = NULL;
+  if (!evaluator->range) return MH_OK;
+  mh_status status = evaluator->range(evaluator->self, walk->range_txn, mh_epoch_ms(), &query, err);
+  if (!status && query) status = mh_query_describe(query, &walk->range, err);
+  mh_query_close(query);
+  return status;
+}
+
+static mh_status reopen(struct mh_preview_walk *walk, mh_query **query, struct mh_error *err) {
+  return mh_query_reopen(walk->range_txn, mh_slice_text(walk->table->name), mh_buffer_slice(&walk->range),
+                         mh_buffer_slice(&walk->place), query, err);
+}
+
+static mh_status count_range(struct mh_preview_walk *walk, struct mh_error *err) {
+  mh_query *query = NULL;
+  mh_status status = reopen(walk, &query, err);
+  if (!status) status = mh_query_count(query, &walk->total, err);
+  mh_query_close(query);
+  return status;
+}
+
+/* Goes on where the record stands, in the range that it was begun with. */
+static mh_status begin_at_cursor(struct mh_preview_walk *walk, struct mh_error *err) {
+  struct mh_run_record record;
+  bool found;
+  mh_status status = mh_run_record_read(mh_txn_snapshot(walk->txn), walk->migration->name, &record, &found, err);
+  if (status || !found) return status;
+  walk->ended = record.at_end;
+  walk->has_last = record.has_cursor && !record.range_size;
+  walk->last = record.cursor;
+  bool ok = mh_buffer_append(&walk->range, record.range, record.range_size) &&
+            mh_buffer_append(&walk->place, record.place, record.place_size);
+  return ok ? MH_OK : mh_fail_nomem(err);
+}
+
+static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
+  struct mh_document document;
+  bool found;
+  walk->documents = walk->table->documents;
+  walk->total = 1;
+  if (walk->id) return find_one(walk, &document, &found, err);
+  mh_status status = walk->from_cursor ? begin_at_cursor(walk, err) : MH_OK;
+  if (!status) status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
+  if (!status && !walk->from_cursor) status = ask_range(walk, err);
+  if (status) return status;
+  if (walk->range.size) return count_range(walk, err);
+  mh_txn_end(walk->range_txn);
+  walk->range_txn = NULL;
+  return mh_table_count(walk->txn, walk->table, &walk->total, err);
+}
+
+static mh_status open_batch(struct mh_preview_walk *walk, struct mh_error *err) {
+  if (walk->range_txn) return reopen(walk, &walk->query, err);
+  mh_status status = mh_cursor_open(walk->txn, walk->table->documents, false, &walk->cursor, err);
+  return status || !walk->has_last ? status : mh_cursor_seek(walk->cursor, mh_key_slice(&walk->last), err);
+}
+
+mh_status mh_preview_walk_begin(struct mh_preview_walk *walk, mh_txn *txn, struct mh_error *err) {
+  walk->txn = txn;
+  mh_status status = find_table(walk, err);
+  if (!status && !walk->begun)
+    status = begin(walk, err);
+  else if (!status && walk->range_txn)
+    status = mh_txn_renew(walk->range_txn, NULL, err);
+  if (status) return status;
+  walk->begun = true;
+  return walk->id || walk->ended ? MH_OK : open_batch(walk, err);
+}
+
+mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *err) {
+  mh_cursor_close(walk->cursor);
+  walk->cursor = NULL;
+  if (!walk->query) return MH_OK;
+  struct mh_slice place = mh_query_place(walk->query);
+  walk->place.size = 0;
+  bool ok = mh_buffer_append(&walk->place, place.data, place.size);
+  mh_query_close(walk->query);
+  walk->query = NULL;
+  return ok ? MH_OK : mh_fail_nomem(err);
+}
+
+void mh_preview_walk_end(struct mh_preview_walk *walk) {
+  mh_cursor_close(walk->cursor);
+  mh_query_close(walk->query);
+  mh_txn_end(walk->range_txn);
+  mh_buffer_free(&walk->range);
+  mh_buffer_free(&walk->place);
+}
+
+/* ---- walking ---- */
+
+/* Takes in a key; false where it is that of the last document again. */
+static bool is_next(struct mh_preview_walk *walk, const uint8_t key[MH_KEY_BYTES]) {
+  if (walk->has_last && memcmp(key, walk->last.bytes, MH_KEY_BYTES) == 0) return false;
+  memcpy(walk->last.bytes, key, MH_KEY_BYTES);
+  walk->has_last = true;
+  return true;
+}
+
+static mh_status next_in_table(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
+                               struct mh_error *err) {
+  for (;;) {
+    struct mh_slice key, bson;
+    mh_status status = mh_cursor_next(walk->cursor, &key, &bson, found, err);
+    if (status || !*found) return status;
+    if (key.size != MH_KEY_BYTES)
+      return mh_fail(err, MH_DAMAGED, "the table %s has a key of %zu bytes; restore the store from a backup",
+                     walk->table->name, key.size);
+    if (!is_next(walk, key.data) || mh_cursor_at_insert(walk->cursor)) continue;
+    *document = (struct mh_document){.key = walk->last, .bson = bson}; /* who evaluates it checks the bytes */
+    return MH_OK;
+  }
+}
+
+/* Those that the batch's own snapshot does not have, or an evaluation deleted, are passed over. */
+static mh_status next_in_range(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
+                               struct mh_error *err) {
+  mh_status status;
+  bool there = false;
+  do {
+    status = mh_query_next(walk->query, document, found, err);
+    if (!status && *found && is_next(walk, document->key.bytes))
+      status = mh_table_read(walk->txn, walk->table, &document->key, document, &there, err);
+  } while (!status && *found && !there);
+  return status;
+}
+
+mh_status mh_preview_walk_next(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
+                               struct mh_error *err) {
+  *found = false;
+  if (walk->ended) return MH_OK;
+  mh_status status = walk->id          ? find_one(walk, document, found, err)
+                     : walk->range_txn ? next_in_range(walk, document, found, err)
+                                       : next_in_table(walk, document, found, err);
+  walk->ended = walk->id || !*found;
+  return status;
+}
