@@ -35,6 +35,7 @@ struct plan {
   unsigned one_in;     /* so manieth document acts, */
   int64_t acts_before; /* of those before this one; 0: of all */
   int64_t fails_at;    /* and all behind it; below 0: none */
+  unsigned skips;      /* so manieth document fails and is skipped; 0: none */
   size_t value_bytes;  /* that a document writes into itself */
   uint64_t stop_after; /* documents evaluated; 0: never */
   long sleep_ns, fails_sleep_ns; /* of each document; of the one that fails first */
@@ -266,6 +267,7 @@ static mh_status evaluate_one(struct hand *hand, const struct mh_table *table, c
   }
   mh_buffer_format(&mh_txn_changeset(hand->txn)->output, "%ld ", (long)i);
   if (!status && patches_itself(roll)) status = patch_itself(hand->txn, plan, table, document, copied, err);
+  fails |= plan->skips && (roll >> 16) % plan->skips == 0;
   return status || !fails ? status : mh_fail(err, MH_SCRIPT, "no");
 }
 
@@ -413,7 +415,8 @@ static void run_plan(struct fixture *f, int documents, size_t helpers, uint32_t 
   fill(f, documents);
   f->helper_count = helpers;
   f->printed.size = 0;
-  outcome->status = run(f, (struct mh_run_options){.batch_size = batch_size}, &outcome->record, &outcome->outcome);
+  const struct mh_run_options options = {.batch_size = batch_size, .on_error = f->plan.skips ? MH_ON_ERROR_SKIP : MH_ON_ERROR_AS_DEFINED};
+  outcome->status = run(f, options, &outcome->record, &outcome->outcome);
   outcome->evaluated = atomic_load(&f->evaluated);
   dump(f, &outcome->text);
 }
@@ -436,6 +439,7 @@ static void compare(struct fixture *f, int documents, size_t helpers, uint32_t b
   assert_int_equal(one.record.processed, several->record.processed);
   assert_int_equal(one.record.changed, several->record.changed);
   assert_int_equal(one.record.own, several->record.own);
+  assert_int_equal(one.record.skipped, several->record.skipped);
   assert_string_equal(one.record.error_id, several->record.error_id);
   mh_buffer_free(&one.text);
 }
@@ -502,6 +506,22 @@ static void a_document_fails(void **state) {
   OK(run(f, (struct mh_run_options){0}, &several.record, &several.outcome));
   assert_int_equal(several.record.processed, 1000);
   assert_int_equal(atomic_load(&f->evaluated), 680);
+  mh_buffer_free(&several.text);
+}
+
+/* Those that fail are left as they were, what they did to others too. */
+static void skipped(void **state) {
+  struct fixture *f = *state;
+  static const unsigned acts[] = {0, 1u << PATCH_OTHER | 1u << INSERT_OWN, 1u << COUNT_UP | 1u << COPY_BEFORE};
+  struct outcome several = {0};
+  for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+    f->plan = (struct plan){.seed = (unsigned)i, .fails_at = -1, .acts = acts[i], .one_in = 30, .skips = 20};
+    compare(f, 2500, 2, 20, &several);
+    assert_int_equal(several.status, MH_OK);
+    assert_int_equal(several.outcome, MH_RUN_SKIPPED_SOME);
+    assert_in_range(several.record.skipped, 50, 250);
+    assert_true(f->hands[2].evaluated > 0);
+  }
   mh_buffer_free(&several.text);
 }
 
@@ -700,7 +720,7 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(as_one_would), TEST(all_take_part),       TEST(pieces_cut_short),
                                      TEST(a_document_fails), TEST(stopped_and_resumed), TEST(stopped_among_its_own),
-                                     TEST(hampered),
+                                     TEST(skipped), TEST(hampered),
                                      TEST(raced)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
