@@ -371,7 +371,7 @@ static mh_status wait_paused(struct run *run, struct mh_error *err) {
   status = mh_commit_finish(commit, NULL, NULL, err);
   if (status) return status;
   *run->record = next;
-  mh_run_rate_begin(&run->rate, run->record->processed);
+  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
   follow(run, &control);
   show(run);
   return MH_OK;
@@ -428,7 +428,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
   note_retry(run, batch, &stored->result);
   follow(run, &stored->result.control);
   print_output(run, stored, batch->changes);
-  if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, run->record);
+  if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record);
   show(run);
   if (!stored->result.failed) return MH_OK;
   *err = batch->error;
@@ -724,7 +724,7 @@ static uint64_t documents_allowed(const struct run *run) {
 static mh_status go_on(struct run *run, enum mh_run_outcome *outcome, struct mh_error *err) {
   run->documents_left = documents_allowed(run);
   run->retrying = run->options->retry_failed && run->record->skipped;
-  mh_run_rate_begin(&run->rate, run->record->processed);
+  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
   pace_from_here(run);
   run->spare = mh_changeset_new();
   mh_status status = run->spare ? MH_OK : mh_fail_nomem(err);
