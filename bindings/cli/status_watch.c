@@ -20,8 +20,9 @@ struct followed {
   char name[sizeof((struct mh_run_record *)0)->name];
   bool awaited; /* its end is waited for: it was there at the start */
   bool there;   /* in the store, as of the last look */
-  struct mh_run_record shown; /* as it was when its line was printed */
-  double shown_ms;            /* 0: never */
+  bool printed;
+  struct mh_run_record shown; /* as it was then, */
+  double shown_ms;            /* and when, if as a line */
 };
 
 struct watch {
@@ -113,19 +114,20 @@ static void print_lines(struct watch *watch) {
   for (size_t i = 0; i < watch->count; i++) {
     const struct mh_run_record *record = &watch->records[i];
     struct followed *followed = find(watch, record->name);
-    bool news = !followed->shown_ms || followed->shown.state != record->state ||
+    bool news = !followed->printed || followed->shown.state != record->state ||
                 (differs(&followed->shown, record) && now - followed->shown_ms >= LINE_EVERY_MS);
     if (!news) continue;
     print_line(record);
+    followed->printed = true;
     followed->shown = *record;
     followed->shown_ms = now;
   }
   for (size_t i = 0; i < watch->followed_count; i++) {
     struct followed *followed = &watch->followed[i];
-    if (followed->there || !followed->shown_ms) continue;
+    if (followed->there || !followed->printed) continue;
     mh_print_plain(stdout, followed->name);
     puts(": forgotten");
-    followed->shown_ms = 0;
+    followed->printed = false;
   }
 }
 
@@ -135,15 +137,15 @@ static mh_status print_array(struct watch *watch, struct mh_error *err) {
   bool news = !watch->printed;
   for (size_t i = 0; i < watch->count; i++) {
     struct followed *followed = find(watch, watch->records[i].name);
-    news = news || !followed->shown_ms || differs(&followed->shown, &watch->records[i]);
+    news = news || !followed->printed || differs(&followed->shown, &watch->records[i]);
+    followed->printed = true;
     followed->shown = watch->records[i];
-    followed->shown_ms = 1;
   }
   for (size_t i = 0; i < watch->followed_count; i++) {
     struct followed *followed = &watch->followed[i];
-    if (followed->there || !followed->shown_ms) continue;
+    if (followed->there || !followed->printed) continue;
     news = true;
-    followed->shown_ms = 0;
+    followed->printed = false;
   }
   watch->printed = true;
   return news ? mh_records_print_json(watch->records, watch->count, err) : MH_OK;
