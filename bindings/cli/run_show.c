@@ -12,22 +12,20 @@ bool mh_run_show_changed(const struct mh_migration *migration, const struct mh_r
   return strcmp(record->script_hash, migration->script_hash) != 0;
 }
 
-static void announce(const struct mh_run_show *show, const struct mh_migration *migration,
-                     const struct mh_run_options *options) {
+/* How it goes on with what there was: once it has begun to, since before that it may be refused. */
+static void announce(const struct mh_run_show *show) {
   const struct mh_run_record *before = &show->before;
-  if (!mh_record_unfinished(before) || mh_run_is_live(before->state)) return; /* the latter is refused, */
-  if (strcmp(before->table, migration->table) != 0) return;                   /* and so is this, */
-  bool changed = mh_run_show_changed(migration, before);
-  if (changed && options->frozen) return; /* and this */
+  const struct mh_migration *migration = show->migration;
+  if (!mh_record_unfinished(before)) return;
   char extent[96];
   mh_figure documents;
   mh_record_extent(before, extent, sizeof extent);
-  if (options->retry_failed)
+  if (show->retries)
     mh_print_notice(show->cli, "%s: retrying %s that failed", migration->name,
                     mh_things_text(before->skipped, "document", documents));
   else if (resumes(show) && !(before->at_end && before->skipped)) /* else it failed again, at once */
     mh_print_notice(show->cli, "%s: resuming at %s", migration->name, extent);
-  if (changed)
+  if (mh_run_show_changed(migration, before))
     mh_print_notice(show->cli, "%s has changed since; the run goes on with the new one (--reset begins again)",
                     migration->script);
 }
@@ -64,6 +62,8 @@ static void show_pace(struct mh_run_show *show, const struct mh_run_record *reco
 static void on_progress(void *self, const struct mh_run_progress *progress) {
   struct mh_run_show *show = self;
   const struct mh_run_record *record = progress->record;
+  if (!show->announced) announce(show);
+  show->announced = true;
   show->locks = *progress->locks;
   show_pace(show, record);
   mh_progress_update(&show->progress, &(struct mh_progress_at){.done = (double)record->processed,
@@ -87,7 +87,8 @@ void mh_run_show_notice(struct mh_run_show *show, const char *text) {
 
 void mh_run_show_begin(struct mh_run_show *show, const struct mh_migration *migration,
                        struct mh_run_options *options) {
-  announce(show, migration, options);
+  show->migration = migration;
+  show->retries = options->retry_failed;
   show->progress = mh_progress_start(show->cli, migration->name, (double)show->before.processed);
   show->running = true;
   options->self = show;
