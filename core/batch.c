@@ -76,9 +76,9 @@ static mh_status log_visit(struct evaluation *evaluation, bool visited, struct m
 }
 
 /* Ends the part of the document at hand. `skipped`: see struct mh_mark. */
-static mh_status mark(struct evaluation *evaluation, bool visited, int8_t skipped, struct mh_error *err) {
+static mh_status mark(struct evaluation *evaluation, bool visited, bool changed, int8_t skipped,
+                      struct mh_error *err) {
   mh_changeset *changes = evaluation->batch->changes;
-  bool changed = visited && !skipped && mh_txn_savepoint(evaluation->txn) > evaluation->savepoint;
   bool walks_index = evaluation->query && evaluation->task->source == MH_BATCH_WALK;
   struct mh_slice place = walks_index ? mh_query_place(evaluation->query) : mh_slice(NULL, 0);
   if (place.size > MH_QUERY_PLACE_BYTES_MAX) place.size = MH_QUERY_PLACE_BYTES_MAX;
@@ -113,14 +113,14 @@ static mh_status finish_document(struct evaluation *evaluation, bool visited, st
   uint8_t key[MH_SKIPPED_KEY_BYTES];
   bool was_skipped = false;
   mh_status status = MH_OK;
-  if (evaluation->task->source != MH_BATCH_WALK) status = find_skipped(evaluation, key, &was_skipped, err);
+  bool behind = evaluation->task->source != MH_BATCH_WALK;
+  /* Along an index it may come again ahead: deleted since, and another has its key. */
+  if (behind || evaluation->query) status = find_skipped(evaluation, key, &was_skipped, err);
   bool changed = mh_txn_savepoint(evaluation->txn) > evaluation->savepoint;
   if (!status && was_skipped)
     status = mh_txn_put(evaluation->txn, MH_SPACE_SKIPPED, MH_WRITE_DELETE, mh_slice(key, sizeof key),
                         mh_slice(NULL, 0), err);
-  if (!status) status = mark(evaluation, visited, was_skipped ? -1 : 0, err);
-  if (!status && was_skipped) evaluation->batch->changes->marks[evaluation->batch->changes->mark_count - 1].changed = changed;
-  return status;
+  return status ? status : mark(evaluation, visited, changed, was_skipped ? -1 : 0, err);
 }
 
 /* The feed's `done`. */
@@ -211,7 +211,7 @@ static mh_status skip_document(struct evaluation *evaluation, const struct mh_er
     status = mh_fail_nomem(err);
   mh_buffer_free(&row);
   evaluation->skipped += !was_skipped;
-  return status ? status : mark(evaluation, true, was_skipped ? 0 : 1, err);
+  return status ? status : mark(evaluation, true, false, was_skipped ? 0 : 1, err);
 }
 
 /* ---- walking ---- */
@@ -306,12 +306,14 @@ static mh_status next_indexed(struct evaluation *evaluation, struct mh_document 
 /* Whether a document of a list is still to be given to the function. */
 static mh_status is_wanted(struct evaluation *evaluation, bool there, bool *wanted, struct mh_error *err) {
   enum mh_log_kind kind = MH_LOG_NONE;
+  bool skipped = evaluation->task->source == MH_BATCH_SKIPPED;
   *wanted = there;
-  evaluation->again = evaluation->task->source == MH_BATCH_SKIPPED;
-  if (!there || evaluation->task->source == MH_BATCH_SKIPPED) return MH_OK;
+  evaluation->again = skipped;
+  if (!there) return MH_OK;
   mh_status status = read_log(evaluation, &evaluation->document.key, &kind, err);
-  evaluation->again = kind == MH_LOG_REWRITTEN;
-  if (status || !evaluation->query) return status;
+  /* One that was skipped was visited, unless it was deleted then and another has its key. */
+  evaluation->again = skipped ? kind != MH_LOG_INSERTED : kind == MH_LOG_REWRITTEN;
+  if (status || skipped || !evaluation->query) return status;
   return mh_query_holds(evaluation->query, &evaluation->document, wanted, err);
 }
 
@@ -528,7 +530,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   else status = end_record(commit, watch, batch->source == MH_BATCH_SKIPPED && !range.to_end, record, err);
   if (!status) status = mh_run_obey(mh_commit_kv(commit), record, &result->control, err);
   double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
-  if (!mh_run_is_live(record->state) && seconds > 0) /* while it goes on it is that of late (run_rate.h) */
+  bool of_late = mh_run_is_live(record->state) && record->rate > 0; /* while it goes on: run_rate.h */
+  if (!of_late && seconds > 0)
     record->rate = (double)(record->processed - record->resumed_at) / seconds;
   return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
 }

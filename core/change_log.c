@@ -271,6 +271,10 @@ mh_status mh_log_consume(mh_kv_txn *txn, struct mh_log_deltas *deltas, struct mh
   struct walk walk;
   mh_status status = walk_first(&walk, txn, log.space, range, err);
   while (!status && walk.found) {
+    if (walk.kind == MH_LOG_OWN) { /* passed over, not visited: it stays the run's own, whoever rewrites it */
+      status = walk_next(&walk, err);
+      continue;
+    }
     struct mh_key doomed;
     bool found;
     memcpy(doomed.bytes, walk.key.data, MH_KEY_BYTES);

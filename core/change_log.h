@@ -93,7 +93,7 @@ mh_status mh_log_enter(mh_kv_txn *txn, struct mh_log_deltas *deltas, struct mh_l
  * entered by the commit as MH_LOG_VISIT. */
 enum { MH_LOG_VALUE_BYTES = 9 };
 void mh_log_visit_value(uint8_t value[MH_LOG_VALUE_BYTES]);
-/* Takes out the entries of a range of keys. */
+/* Takes out the entries of a range of keys, but for those of MH_LOG_OWN. */
 mh_status mh_log_consume(mh_kv_txn *txn, struct mh_log_deltas *deltas, struct mh_log log,
                          const struct mh_range *range, struct mh_error *err);
 /* The counts with what the commit has entered so far. */

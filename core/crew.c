@@ -30,8 +30,7 @@ struct footprint {
   struct print *prints;
   size_t count;
   bool inserts; /* perhaps into the walked table */
-  bool strays;  /* it wrote documents of the walked table behind its last one, `stray` the first of them */
-  struct mh_key stray;
+  bool strays;  /* it wrote documents of the walked table behind its last one */
 };
 
 /* A part of the walk. */
@@ -78,9 +77,8 @@ struct mh_crew {
   /* the storing thread's */
   struct trace *traces;
   size_t trace_count;
-  uint64_t strayed;          /* the last batch that did; 0: none did. All that did wrote nothing before `stray` */
-  struct mh_key stray;
-  unsigned score;            /* rises with what was cut, falls with what was not */
+  uint64_t strayed; /* the last batch that did, counted from 1; 0: none */
+  unsigned score;   /* rises with what was cut, falls with what was not */
 };
 
 static struct piece *piece_at(const mh_crew *crew, size_t index) {
@@ -143,17 +141,14 @@ static struct print *print_of(struct footprint *footprint, uint32_t table_number
   return &moved[footprint->count++];
 }
 
-/* The first document of the walked table that the changes write behind their last mark, but for those they insert: a run does
- * not visit these. What they write before it is behind the cursor by the time it is stored. */
-static void find_stray(const mh_changeset *changes, const struct mh_table *table, struct footprint *footprint) {
+/* Whether the changes write documents of the walked table behind their last mark, but for those they insert: a run does not
+ * visit these. What they write before it is behind the cursor by the time it is stored. */
+static bool strays(const mh_changeset *changes, const struct mh_table *table) {
   const struct mh_written *written = mh_changeset_written(changes, table->documents);
-  if (!written || !changes->mark_count) return;
-  const struct mh_key *last = &changes->marks[changes->mark_count - 1].key;
-  const struct mh_node *node = mh_written_before(written, mh_key_slice(last))->next[0];
-  while (node && (mh_node_inserted(node) || mh_slice_compare(mh_node_key(node), mh_key_slice(last)) <= 0))
-    node = node->next[0];
-  footprint->strays = node != NULL;
-  if (node) memcpy(footprint->stray.bytes, node->key, MH_KEY_BYTES);
+  if (!written || !written->count || !changes->mark_count) return false;
+  const struct mh_node *node = written->tail[0];
+  while (node && mh_node_inserted(node)) node = node->back;
+  return node && memcmp(node->key, changes->marks[changes->mark_count - 1].key.bytes, MH_KEY_BYTES) > 0;
 }
 
 /* All that is written is counted, what may come not to be stored in the end too. */
@@ -174,7 +169,7 @@ static mh_status take_footprint(mh_txn *txn, const char *table_name, const mh_ch
     print->issued = true;
     footprint->inserts |= walked->number == changes->depends[i].table_number;
   }
-  find_stray(changes, walked, footprint);
+  footprint->strays = strays(changes, walked);
   return MH_OK;
 }
 
@@ -251,11 +246,12 @@ static const struct trace *trace_of(const mh_crew *crew, uint32_t table_number) 
   return NULL;
 }
 
-/* The first of the leading `documents` that depends on what a batch did which the piece has not seen; else `documents`. */
-static size_t first_dependent(const mh_crew *crew, const struct piece *piece, size_t documents) {
+/* The first document that depends on what a batch did which the piece has not seen; else how many there are. */
+static size_t first_dependent(const mh_crew *crew, const struct piece *piece) {
   const mh_changeset *changes = piece->batch.changes;
   const struct trace *trace = NULL;
-  size_t end = documents ? changes->marks[documents - 1].dependencies_end : 0, document = 0;
+  size_t documents = changes->mark_count, document = 0;
+  size_t end = documents ? changes->marks[documents - 1].dependencies_end : 0;
   for (size_t i = 0; i < end; i++) {
     const struct mh_depends *depends = &changes->depends[i];
     if (!trace || trace->table_number != depends->table_number) trace = trace_of(crew, depends->table_number);
@@ -273,10 +269,8 @@ static size_t first_dependent(const mh_crew *crew, const struct piece *piece, si
 static bool cut(mh_crew *crew, struct piece *piece) {
   struct mh_batch *batch = &piece->batch;
   const struct mh_mark *marks = batch->changes->marks;
-  size_t all = batch->changes->mark_count, documents = all;
-  while (documents && crew->strayed > piece->seen && compare_keys(&marks[documents - 1].key, &crew->stray) >= 0)
-    documents--;
-  documents = first_dependent(crew, piece, documents);
+  size_t all = batch->changes->mark_count;
+  size_t documents = crew->strayed > piece->seen ? 0 : first_dependent(crew, piece);
   if (documents == all) return true;
   crew->score += SCORE_CUT;
   batch->changes->mark_count = documents;
@@ -338,21 +332,12 @@ static mh_status leave_trace(mh_crew *crew, const struct print *print, struct mh
   return MH_OK;
 }
 
-/* Whether a piece is at hand that has not seen the batch of that number. */
-static bool unseen(const mh_crew *crew, uint64_t number) {
-  for (size_t i = 0; i < crew->count; i++)
-    if (piece_at(crew, i)->seen < number) return true;
-  return false;
-}
-
 /* The first piece's batch is stored, or its first documents: what that may mean to the others. */
 static mh_status remember(mh_crew *crew, const struct footprint *footprint, struct mh_error *err) {
   mh_status status = MH_OK;
   crew->stored++;
   for (size_t i = 0; !status && i < footprint->count; i++) status = leave_trace(crew, &footprint->prints[i], err);
-  if (!footprint->strays) return status;
-  if (!unseen(crew, crew->strayed) || compare_keys(&footprint->stray, &crew->stray) < 0) crew->stray = footprint->stray;
-  crew->strayed = crew->stored;
+  if (footprint->strays) crew->strayed = crew->stored;
   return status;
 }
 

@@ -12,7 +12,7 @@
  * judged here, where all of them are known. Where such a batch
  *   1. wrote a table that a document of the piece read,
  *   2. issued a creation time in a table that the document issued one in, or
- *   3. wrote documents of the walked table beyond its own last one, and the document is at or behind the first of these,
+ *   3. wrote documents of the walked table beyond its own last one, and so perhaps this one,
  * that document and those behind it are evaluated again before they are handed out. What others did is left to the commit,
  * and so is a changed catalogue. Where documents depend on those before them nothing is gained: mh_crew_is_hampered. */
 #ifndef MH_CREW_H
@@ -22,19 +22,20 @@
 
 typedef struct mh_crew mh_crew;
 
-/* Starts the migration's evaluator and its helpers, each on a thread. `task` says where the walk begins and what holds for
- * all of it; its evaluator and limit are not used, and it is not of a late batch. What the run has stored by now is
- * seen by all of them. */
+/* Starts the migration's evaluator and its helpers, each on a thread. `task` says where the walk begins, how large the first
+ * pieces are, and what holds for all of them; its evaluator is not used, and it is not of a late batch. It is copied but
+ * for what it points to (the table's name is), which all threads read. What the run has stored must be durable by now. */
 mh_status mh_crew_begin(mh_store *store, const struct mh_migration *migration, const struct mh_batch_task *task,
                         mh_crew **crew, struct mh_error *err);
-/* Stops at the next document of each, and drops what was not stored. NULL is allowed. */
+/* Waits for the document each has at hand, and drops what was not stored. NULL is allowed. To be called before a long wait:
+ * those that have nothing to do hold their snapshots. */
 void mh_crew_end(mh_crew *crew);
 
 /* Waits for the next batch, which is to be stored before another call but mh_crew_end. It may have fewer documents than
  * a piece, and none. `size`: documents of a piece begun from now on. Behind the batch that goes to the end of the table
  * there is none. An error is one of reading, as mh_batch_evaluate returns it: the batches before it have been handed out. */
 mh_status mh_crew_next(mh_crew *crew, uint32_t size, const struct mh_batch **batch, struct mh_error *err);
-/* What came of that batch. */
+/* What came of that batch. MH_NOMEM. */
 mh_status mh_crew_stored(mh_crew *crew, const struct mh_batch_result *result, struct mh_error *err);
 
 /* Whether so much had to be evaluated again of late that one evaluator would do as well. */

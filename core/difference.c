@@ -61,6 +61,7 @@ static bool add(struct finding *finding, struct mh_difference difference) {
   struct mh_differences *out = finding->out;
   if (out->count == MH_DIFFERENCES_MAX) {
     out->more++;
+    out->more_removed += difference.kind == MH_FIELD_REMOVED && difference.before.type != MH_NULL;
     return true;
   }
   if (!reserve(&out->list, out->count, &out->room, sizeof *out->list) || !keep_path(finding, &difference)) return false;
@@ -134,11 +135,11 @@ static mh_status compare_field(struct finding *finding, struct mh_difference dif
   const struct mh_field *before = &difference.before, *after = &difference.after;
   if (changed && same_value(before, after)) return MH_OK;
   size_t above = finding->path.size;
-  mh_status status = enter_name(finding, changed || before->name.data ? before->name : after->name) ? MH_OK
-                                                                                                    : mh_fail_nomem(err);
-  if (!status && changed && before->type == MH_OBJECT && after->type == MH_OBJECT && depth < MH_DEPTH_MAX)
+  mh_status status = MH_OK;
+  if (!enter_name(finding, difference.kind == MH_FIELD_ADDED ? after->name : before->name)) return mh_fail_nomem(err);
+  if (changed && before->type == MH_OBJECT && after->type == MH_OBJECT && depth < MH_DEPTH_MAX)
     status = find(finding, before->raw, after->raw, depth + 1, err);
-  else if (!status && !add(finding, difference))
+  else if (!add(finding, difference))
     status = mh_fail_nomem(err);
   finding->path.size = above;
   return status;
@@ -168,7 +169,8 @@ static mh_status find(struct finding *finding, struct mh_slice before, struct mh
 mh_status mh_differences_find(struct mh_differences *differences, struct mh_slice before, struct mh_slice after,
                               struct mh_error *err) {
   struct finding finding = {.out = differences};
-  differences->count = differences->more = differences->field_count = differences->paths.size = 0;
+  differences->count = differences->more = differences->more_removed = 0;
+  differences->field_count = differences->paths.size = 0;
   mh_status status = find(&finding, before, after, 1, err);
   mh_buffer_free(&finding.path);
   return status;

@@ -21,7 +21,8 @@ struct mh_difference {
 struct mh_differences {
   struct mh_difference *list;
   size_t count, room;
-  size_t more;             /* beyond MH_DIFFERENCES_MAX */
+  size_t more;             /* beyond MH_DIFFERENCES_MAX; */
+  size_t more_removed;     /* of them, fields removed whose value was not null */
   struct mh_buffer paths;
   struct mh_field *fields; /* scratch: those of each level that are to be compared */
   size_t field_count, field_room;

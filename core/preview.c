@@ -65,7 +65,7 @@ static mh_status value_before(const struct preview *preview, mh_space space, con
   const struct mh_version *version = mh_node_version(node, sequence);
   bool found = false;
   *value = bytes_of(version);
-  if (version || space >= MH_SPACE_LOCAL) return MH_OK;
+  if (version || space >= MH_SPACE_LOCAL) return MH_OK; /* a local space is the transaction's own: empty before */
   mh_status status = mh_kv_get(mh_txn_snapshot(preview->txn), space, mh_node_key(node), value, &found, err);
   if (!found) *value = mh_slice(NULL, 0);
   return status;

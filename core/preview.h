@@ -45,7 +45,7 @@ struct mh_preview_options {
   _Atomic bool *stop;    /* NULL: never */
   void *self;            /* for the two below */
   mh_status (*on_document)(void *self, const struct mh_preview_document *document, struct mh_error *err);
-  void (*progress)(void *self, uint64_t documents, uint64_t total); /* may be NULL */
+  void (*progress)(void *self, uint64_t documents, uint64_t total); /* behind each; may be NULL. Of those passed over: none */
 };
 
 /* A document that fails is given to on_document and the preview goes on; it ends at the first error of the store, of

@@ -102,7 +102,7 @@ mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *e
   walk->cursor = NULL;
   if (!walk->query) return MH_OK;
   struct mh_slice place = mh_query_place(walk->query);
-  if (place.size) walk->place.size = 0;
+  walk->place.size = 0;
   bool ok = mh_buffer_append(&walk->place, place.data, place.size);
   mh_query_close(walk->query);
   walk->query = NULL;

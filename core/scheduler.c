@@ -42,7 +42,7 @@ struct run {
   struct mh_pacing pacing;
   double empty_commit_ns;
   double paced_from_ms;    /* --throttle counts from here, */
-  uint64_t paced_from;     /* when so many documents were processed */
+  uint64_t paced;          /* and so many documents were stored since */
   uint64_t documents_left; /* of one batch, or of --limit, that are still to be stored */
   bool retrying;           /* those that were skipped come first, */
   bool retry_begun;        /* behind this one */
@@ -268,7 +268,11 @@ static mh_status look(struct run *run, bool *resumes, struct mh_error *err) {
   /* As it was called when the run began, so that only another function gives another range. */
   run->begins_ms = *resumes ? run->record->latest_start : mh_epoch_ms();
   bool changed = strcmp(run->record->script_hash, run->migration->script_hash) != 0;
-  return *resumes && !changed ? MH_OK : find_range(run, !*resumes, err);
+  if (*resumes && !changed) return MH_OK;
+  status = find_range(run, !*resumes, err);
+  if (!status || !*resumes || run->record->state != MH_RUN_SUCCESS) return status;
+  run->range_known = false; /* of a run that is complete: its index may have been dropped since */
+  return MH_OK;
 }
 
 static mh_status start(struct run *run, bool *done, struct mh_error *err) {
@@ -305,7 +309,7 @@ static mh_status start(struct run *run, bool *done, struct mh_error *err) {
 /* Begins to count documents a second from here. */
 static void pace_from_here(struct run *run) {
   run->paced_from_ms = mh_clock_ms(CLOCK_MONOTONIC);
-  run->paced_from = run->record->processed;
+  run->paced = 0;
 }
 
 /* What was asked from elsewhere stands in the record already. */
@@ -345,8 +349,7 @@ static mh_status wait_until(const struct run *run, double until_ms, bool *asked,
 static mh_status keep_pace(const struct run *run, struct mh_error *err) {
   bool asked;
   if (!(run->record->throttle > 0)) return MH_OK;
-  double documents = (double)(run->record->processed - run->paced_from);
-  return wait_until(run, run->paced_from_ms + documents / run->record->throttle * 1e3, &asked, err);
+  return wait_until(run, run->paced_from_ms + (double)run->paced / run->record->throttle * 1e3, &asked, err);
 }
 
 static void show(struct run *run) {
@@ -385,7 +388,7 @@ static mh_status wait_paused(struct run *run, struct mh_error *err) {
   status = mh_commit_finish(commit, NULL, NULL, err);
   if (status) return status;
   *run->record = next;
-  mh_run_rate_begin(&run->rate, run->record->processed);
+  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
   follow(run, &control);
   show(run);
   return MH_OK;
@@ -428,6 +431,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
     run->batches++;
     mh_lock_times_add(&run->locks_held, stored->held_ns);
     run->empty_prefixes = 0;
+    run->paced += documents;
     run->documents_left -= documents < run->documents_left ? documents : run->documents_left;
   }
   if (stored->result.disturbed) {
@@ -441,7 +445,7 @@ static mh_status learn(struct run *run, const struct mh_batch *batch, const stru
   note_retry(run, batch, &stored->result);
   follow(run, &stored->result.control);
   print_output(run, stored, batch->changes);
-  if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, run->record);
+  if (run->record->state == MH_RUN_IN_PROGRESS) mh_run_rate_note(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record);
   show(run);
   if (!stored->result.failed) return MH_OK;
   *err = batch->error;
@@ -632,10 +636,9 @@ static mh_status walk_pipelined(struct run *run, struct mh_error *err) {
       struct mh_error stored_err;
       mh_status stored = settle(run, &again, &stored_err);
       if (stored) *err = stored_err;
-      if (stored) return stored;
+      if (stored || again) return stored; /* again: the caller begins anew; what failed over it failed for nothing */
     }
-    if (status || again) break; /* again: the caller looks at the record and begins anew */
-    status = keep_pace(run, err);
+    if (!status) status = keep_pace(run, err);
     if (status) break;
     if (batch.range.to_end || batch.failed || stop_asked(run) || batch.changes->mark_count >= run->documents_left ||
         parallel_due(run))
@@ -738,7 +741,7 @@ static uint64_t documents_allowed(const struct run *run) {
 static mh_status go_on(struct run *run, enum mh_run_outcome *outcome, struct mh_error *err) {
   run->documents_left = documents_allowed(run);
   run->retrying = run->options->retry_failed && run->record->skipped;
-  mh_run_rate_begin(&run->rate, run->record->processed);
+  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
   pace_from_here(run);
   show(run);
   run->spare = mh_changeset_new();

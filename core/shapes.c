@@ -178,6 +178,7 @@ mh_status mh_shapes_add(struct mh_shapes *shapes, const char *table, struct mh_s
   if (status) return status;
   if (before.size && after.size) {
     shape_of_differences(differences, text);
+    shapes->other_losses += differences->more_removed;
     for (size_t i = 0; !status && i < differences->count; i++) {
       const struct mh_difference *difference = &differences->list[i];
       if (is_lost(difference))

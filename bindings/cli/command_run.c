@@ -86,8 +86,8 @@ static mh_status add_named(struct mh_series *series, const struct request *reque
   static const char suffix[] = ".lua";
   mh_path target;
   const char *script = request->scripts[0];
-  if (!mh_series_target_of(series->scripts[0], name, target))
-    return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
+  mh_status status = mh_series_target_of(series->scripts[0], name, target, err);
+  if (status) return status;
   if (strchr(name, ':') || access(target, F_OK) == 0) return mh_series_add(series, target, err);
   const char *end = strstr(script, ".lua:"); /* which is where a runner among others stands */
   int size = (int)(end ? end + strlen(suffix) - script : (long)strlen(script));

@@ -1,9 +1,9 @@
 /* verify: whether a migration has anything left to do. */
+#include "migration_names.h"
 #include "preview_report.h"
 #include "progress.h"
 #include "render.h"
 #include "stop.h"
-#include "../../core/nearest.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -75,8 +75,6 @@ static mh_status look(struct verification *verification, mh_store *store, _Atomi
 
 /* ---- telling ---- */
 
-static const char *id_of(const mh_document_place place) { return strchr(place, '/') + 1; }
-
 static size_t sample_count(const struct verification *verification) {
   return verification->remaining < SAMPLE_MAX ? (size_t)verification->remaining : SAMPLE_MAX;
 }
@@ -91,7 +89,7 @@ static void print_text(const struct verification *verification) {
   puts("sampleRemaining:");
   for (size_t i = 0; i < sample_count(verification); i++) {
     fputs("  ", stdout);
-    mh_print_id(stdout, false, id_of(verification->sample[i]));
+    mh_print_id(stdout, false, mh_place_id(verification->sample[i]));
     putchar('\n');
   }
 }
@@ -104,7 +102,7 @@ static cJSON *new_json(const struct verification *verification) {
   cJSON *sample = ok ? cJSON_AddArrayToObject(object, "sampleRemaining") : NULL;
   ok = sample != NULL;
   for (size_t i = 0; ok && i < sample_count(verification); i++)
-    ok = mh_json_add_item(sample, id_of(verification->sample[i]));
+    ok = mh_json_add_item(sample, mh_place_id(verification->sample[i]));
   if (ok) return object;
   cJSON_Delete(object);
   return NULL;
@@ -140,31 +138,13 @@ static void print_repeats(const struct verification *verification) {
 
 /* ---- which ---- */
 
-static mh_status fail_unknown(mh_store *store, const char *name, struct mh_error *err) {
-  struct mh_run_record *records;
-  size_t count;
-  mh_status status = mh_run_records(store, &records, &count, err);
-  if (status) return status;
-  struct mh_nearest nearest = mh_nearest(name);
-  for (size_t i = 0; i < count; i++) mh_nearest_offer(&nearest, records[i].name);
-  status = mh_fail(err, MH_INVALID, "no migration '%s' has run on this store; %s%s%s", name,
-                   nearest.best ? "did you mean '" : "name its script: mighost verify SCRIPT.lua[:EXPORT]",
-                   nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
-  free(records);
-  return status;
-}
-
 /* The script that the migration of that name ran from, which is named relative to where it ran. */
-static mh_status find_script(mh_store *store, const char *name, char script[1025], struct mh_error *err) {
-  struct mh_run_record record;
-  bool found;
-  mh_status status = mh_run_look(store, name, &record, &found, err);
-  if (status) return status;
-  if (!found) return fail_unknown(store, name, err);
-  if (!record.script[0])
+static mh_status find_script(const struct mh_run_record *record, char script[1025],
+                             struct mh_error *err) {
+  if (!record->script[0])
     return mh_fail(err, MH_INVALID, "%s was not run from a script; what it would still change: mighost -e CODE --table %s "
-                                    "--dry-run", name, record.table);
-  memcpy(script, record.script, sizeof record.script);
+                                    "--dry-run", record->name, record->table);
+  snprintf(script, sizeof record->script, "%s", record->script);
   char *export = NULL;
   for (char *at = script; (at = strstr(at, ".lua:")); at++) export = at + strlen(".lua");
   if (export) *export = 0;
@@ -172,7 +152,17 @@ static mh_status find_script(mh_store *store, const char *name, char script[1025
   if (export) *export = ':';
   if (there) return MH_OK;
   return mh_fail(err, MH_INVALID, "%s ran from %s, which is not there, seen from this directory; name it as it is now: "
-                                  "mighost verify SCRIPT.lua[:EXPORT]", name, record.script);
+                                  "mighost verify SCRIPT.lua[:EXPORT]", record->name, record->script);
+}
+
+static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, char script[1025],
+                         struct mh_error *err) {
+  struct mh_run_record *records = NULL;
+  size_t count;
+  mh_status status = mh_names_records(store, arguments, NULL, &records, &count, err);
+  if (!status) status = find_script(&records[0], script, err);
+  free(records);
+  return status;
 }
 
 /* Takes the migration of that name. */
@@ -223,7 +213,7 @@ static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_
   return status;
 }
 
-/* A series, or the one of that name (NULL: the one the script has). */
+/* What the script has; with `only_taken`, of a series only the one it has taken. */
 static mh_status verify_all(const struct mh_cli *cli, mh_store *store, mh_script *script, bool only_taken,
                             bool *complete, struct mh_error *err) {
   _Atomic bool *stop = mh_stop_on_signal(NULL);
@@ -256,7 +246,7 @@ static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arg
   bool by_name = !mh_is_script(operand);
   char stored[1025];
   mh_script *script = NULL;
-  mh_status status = by_name ? find_script(store, operand, stored, err) : MH_OK;
+  mh_status status = by_name ? look_up(store, arguments, stored, err) : MH_OK;
   if (by_name) target = stored;
   if (!status) status = mh_script_open(target, &opened, &script, err);
   if (!status && by_name) status = select_member(script, target, operand, err);

@@ -63,13 +63,11 @@ static mh_status print_same(const struct mh_cli *cli, const struct mh_preview_ch
 }
 
 static void print_header(const struct mh_cli *cli, const struct mh_preview_change *change) {
-  const struct mh_document document = {.key = change->key, .bson = change->before.size ? change->before : change->after};
   const char *what = !change->before.size ? "  inserted" : !change->after.size ? "  deleted" : "";
   mh_document_place place;
-  mh_preview_place(change->table, &document, place);
   mh_print_styled(stdout, cli->color_out, MH_STYLE_BOLD, change->table->name);
   putchar('/');
-  mh_print_id(stdout, false, strchr(place, '/') + 1);
+  mh_print_id(stdout, false, mh_preview_change_place(change, place));
   puts(what);
 }
 

@@ -21,6 +21,12 @@ void mh_preview_place(const struct mh_table *table, const struct mh_document *do
     snprintf(place + used, sizeof(mh_document_place) - (size_t)used, "%02x", document->key.bytes[i]);
 }
 
+const char *mh_preview_change_place(const struct mh_preview_change *change, mh_document_place place) {
+  struct mh_document document = {.key = change->key, .bson = change->before.size ? change->before : change->after};
+  mh_preview_place(change->table, &document, place);
+  return mh_place_id(place);
+}
+
 static void add_kind(struct mh_preview_kind *kind, const struct mh_preview_document *document) {
   if (kind->count++ == 0) mh_preview_place(document->table, document->document, kind->example);
 }

@@ -46,5 +46,8 @@ void mh_preview_facts_free(struct mh_preview_facts *facts);
 
 /* "users/jd7..."; "users/key 0011..." of one too damaged to tell its id. */
 void mh_preview_place(const struct mh_table *table, const struct mh_document *document, mh_document_place place);
+/* Of the document that a change is of, and the id in it. */
+const char *mh_preview_change_place(const struct mh_preview_change *change, mh_document_place place);
+static inline const char *mh_place_id(const mh_document_place place) { return strchr(place, '/') + 1; }
 
 #endif

@@ -22,13 +22,11 @@ static bool add_side(cJSON *object, const char *key, struct mh_slice bson) {
 }
 
 cJSON *mh_preview_change_json(const struct mh_preview_change *change) {
-  const struct mh_document document = {.key = change->key, .bson = change->before.size ? change->before : change->after};
   const char *kind = !change->before.size ? "inserted" : !change->after.size ? "deleted" : "changed";
   mh_document_place place;
-  mh_preview_place(change->table, &document, place);
   cJSON *object = cJSON_CreateObject();
   if (mh_json_add_text(object, "table", change->table->name) &&
-      mh_json_add_text(object, "id", strchr(place, '/') + 1) && mh_json_add_text(object, "change", kind) &&
+      mh_json_add_text(object, "id", mh_preview_change_place(change, place)) && mh_json_add_text(object, "change", kind) &&
       add_side(object, "before", change->before) && add_side(object, "after", change->after))
     return object;
   cJSON_Delete(object);

@@ -163,6 +163,7 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
                                 const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) && mh_command_word(&command, name);
+  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) &&
+            (name[0] != '-' || mh_command_word(&command, "--")) && mh_command_word(&command, name);
   return print_command(before, ok, &command, after, err);
 }

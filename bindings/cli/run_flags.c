@@ -118,6 +118,8 @@ static const struct rule {
     {GIVEN(MAX_ERRORS) | GIVEN(ON_ERROR), CHOSE_SKIP, "--max-errors counts documents that are skipped, and --on-error stop skips none; leave one out"},
     {GIVEN(MAX_ERRORS) | FACT(OPENED), CHOSE_SKIP | FACT(SKIPS) | FACT(UP),
      "--max-errors counts documents that are skipped, and this run stops at the first that fails: add --on-error skip"},
+    {GIVEN(THREADS) | GIVEN(ONE_BATCH), 0, "--one-batch evaluates on one thread; leave --threads out"},
+    {GIVEN(THREADS) | GIVEN(LIMIT), 0, "--limit evaluates on one thread; leave --threads out"},
     {GIVEN(THREADS) | FACT(OPENED), FACT(PARALLEL) | FACT(UP),
      "--threads is for scripts that say parallelize = true, and this one does not: its documents are evaluated one "
      "after the other; leave --threads out, or say so in the script"},
@@ -128,7 +130,7 @@ mh_status mh_run_flags_check(const struct mh_option_value *own, unsigned facts, 
   for (size_t i = 0; i < MH_FLAGS; i++)
     if (own[i].given) given |= UINT64_C(1) << i;
   if (own[MH_FLAG_ON_ERROR].given && own[MH_FLAG_ON_ERROR].choice == 1) given |= CHOSE_SKIP;
-  if (own[MH_FLAG_THREADS].given && own[MH_FLAG_THREADS].number <= 1) given |= FACT(PARALLEL); /* it asks for nothing */
+  if (own[MH_FLAG_THREADS].number <= 1) given &= ~GIVEN(THREADS); /* it is so anyway */
   for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++)
     if ((given & RULES[i].given) == RULES[i].given && !(given & RULES[i].unless))
       return mh_fail(err, MH_USAGE, "%s", RULES[i].reason);

@@ -6,182 +6,6 @@
 #include "who.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-
-/* ---- its members ---- */
-
-static void on_hang(void *self, const struct mh_error *err, const char *document) {
-  struct mh_series *series = self;
-  mh_run_show_hang(&series->show, err, document);
-}
-
-static void on_notice(void *self, const char *text) {
-  struct mh_series *series = self;
-  mh_run_show_notice(&series->show, text);
-}
-
-static struct mh_script_options script_options(struct mh_series *series) {
-  struct mh_script_options options = mh_run_flags_script(series->own);
-  options.on_hang = on_hang;
-  options.on_notice = on_notice;
-  options.on_hang_self = options.on_notice_self = series;
-  return options;
-}
-
-static mh_status keep_script(struct mh_series *series, mh_script *script, struct mh_error *err) {
-  mh_script **scripts = reallocarray(series->scripts, series->script_count + 1, sizeof *scripts);
-  if (!scripts) {
-    mh_script_close(script);
-    return mh_fail_nomem(err);
-  }
-  series->scripts = scripts;
-  scripts[series->script_count++] = script;
-  return MH_OK;
-}
-
-static const struct mh_series_member *find(const struct mh_series *series, const char *name) {
-  for (size_t i = 0; i < series->count; i++)
-    if (strcmp(series->members[i].name, name) == 0) return &series->members[i];
-  return NULL;
-}
-
-static mh_status refuse_twice(const struct mh_series_member *first, const char *target, struct mh_error *err) {
-  if (strcmp(first->target, target) == 0)
-    return mh_fail(err, MH_USAGE, "%s is named twice; once is enough", first->name);
-  return mh_fail(err, MH_USAGE, "%s and %s are both the migration %s, which runs once; leave one out, or give one of "
-                                "them another name: name = \"...\"", first->target, target, first->name);
-}
-
-/* Adds the one that the script has taken. */
-static mh_status add_member(struct mh_series *series, mh_script *script, size_t place, const char *target,
-                            struct mh_error *err) {
-  const char *name = mh_script_migration(script)->name;
-  const struct mh_series_member *same = find(series, name);
-  /* A directory may hold a runner beside the migrations it names: they run where they come first. */
-  bool again = same && series->from_directory && (mh_script_is_series(script) || mh_script_is_series(same->script));
-  if (again) return MH_OK;
-  if (same) return refuse_twice(same, target, err);
-  if (series->count == series->room) {
-    size_t room = series->room ? 2 * series->room : 4;
-    struct mh_series_member *members = reallocarray(series->members, room, sizeof *members);
-    if (!members) return mh_fail_nomem(err);
-    series->members = members;
-    series->room = room;
-  }
-  struct mh_series_member *member = &series->members[series->count++];
-  *member = (struct mh_series_member){
-      .script = script, .place = place, .name = strdup(name), .target = strdup(target)};
-  return member->name && member->target ? MH_OK : mh_fail_nomem(err);
-}
-
-static mh_status add_members(struct mh_series *series, mh_script *script, const char *target, struct mh_error *err) {
-  mh_status status = keep_script(series, script, err);
-  for (size_t i = 0; !status && i < mh_script_count(script); i++) {
-    mh_script_select(script, i);
-    status = add_member(series, script, i, target, err);
-  }
-  series->many |= (mh_script_is_series(script) && mh_script_count(script)) || series->count > 1;
-  return status;
-}
-
-mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_error *err) {
-  struct mh_script_options options = script_options(series);
-  mh_script *script;
-  mh_status status = mh_script_open(target, &options, &script, err);
-  return status ? status : add_members(series, script, target, err);
-}
-
-bool mh_series_target_of(const mh_script *script, const char *name, mh_path target) {
-  int path_size = (int)strcspn(name, ":");
-  int written = snprintf(target, sizeof(mh_path), "%s%.*s.lua%s", mh_script_root(script), path_size, name, name + path_size);
-  return written >= 0 && (size_t)written < sizeof(mh_path);
-}
-
-mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err) {
-  struct mh_script_options options = script_options(series);
-  mh_script *script;
-  const char *code = series->own[MH_FLAG_CODE].text;
-  mh_status status = mh_script_open_code(code, series->own[MH_FLAG_TABLE].text, &options, &script, err);
-  return status ? status : add_members(series, script, "-e", err);
-}
-
-static const struct mh_migration *take(const struct mh_series_member *member) {
-  mh_script_select(member->script, member->place);
-  return mh_script_migration(member->script);
-}
-
-unsigned mh_series_facts(const struct mh_series *series) {
-  unsigned facts = MH_FACT_OPENED | (series->many ? MH_FACT_SERIES : 0) | (series->from_directory ? MH_FACT_UP : 0);
-  for (size_t i = 0; i < series->count; i++) {
-    if (take(&series->members[i])->skip_errors) facts |= MH_FACT_SKIPS;
-    if (mh_script_is_parallel(series->members[i].script)) facts |= MH_FACT_PARALLEL;
-  }
-  return facts;
-}
-
-void mh_series_free(struct mh_series *series) {
-  for (size_t i = 0; i < series->count; i++) {
-    free(series->members[i].name);
-    free(series->members[i].target);
-  }
-  for (size_t i = 0; i < series->script_count; i++) mh_script_close(series->scripts[i]);
-  free(series->members);
-  free(series->scripts);
-  mh_buffer_free(&series->command);
-}
-
-/* ---- what is stored of them ---- */
-
-static mh_status refuse_changed(const struct mh_migration *migration, const struct mh_run_record *record,
-                                struct mh_error *err) {
-  return mh_fail(err, MH_REFUSED, "%s: %s has changed since it %s, and --frozen allows no change; start over with: "
-                                  "%s --reset", record->name, migration->script,
-                 record->state == MH_RUN_SUCCESS ? "completed" : "began", migration->command);
-}
-
-/* Takes in the member's record, and what follows from it. */
-static mh_status look_at(const struct mh_series *series, struct mh_series_member *member,
-                         const struct mh_run_record *record, struct mh_error *err) {
-  const struct mh_migration *migration = take(member);
-  const struct mh_option_value *own = series->own;
-  member->record = *record;
-  if (series->many && mh_run_is_live(record->state) && !own[MH_FLAG_DRY_RUN].given)
-    return mh_fail(err, MH_REFUSED, "%s is running in another process, so none of them was run; `mighost status` shows "
-                                    "how far it is", member->name);
-  if (own[MH_FLAG_FROZEN].given && mh_run_show_changed(migration, record))
-    return refuse_changed(migration, record, err);
-  member->complete = record->state == MH_RUN_SUCCESS && strcmp(record->table, migration->table) == 0 &&
-                     !own[MH_FLAG_RESET].given && !own[MH_FLAG_CURSOR].given && !own[MH_FLAG_CODE].given;
-  return MH_OK;
-}
-
-/* --retry-failed wants something that failed, or nothing to do. */
-static mh_status check_retry(const struct mh_series *series, struct mh_error *err) {
-  uint64_t skipped = 0;
-  for (size_t i = 0; i < series->count; i++) skipped += series->members[i].record.skipped;
-  if (skipped || !series->own[MH_FLAG_RETRY_FAILED].given || !mh_series_left(series)) return MH_OK;
-  return mh_fail(err, MH_REFUSED, "no document of %s was skipped, so --retry-failed has none to migrate; leave it out",
-                 series->many ? "these migrations" : series->members[0].name);
-}
-
-mh_status mh_series_look(struct mh_series *series, mh_store *store, struct mh_error *err) {
-  struct mh_run_record *records;
-  size_t count;
-  mh_status status = mh_run_records(store, &records, &count, err);
-  if (status) return status;
-  for (size_t i = 0; !status && i < series->count; i++)
-    for (size_t k = 0; !status && k < count; k++)
-      if (strcmp(records[k].name, series->members[i].name) == 0)
-        status = look_at(series, &series->members[i], &records[k], err);
-  free(records);
-  return status ? status : check_retry(series, err);
-}
-
-size_t mh_series_left(const struct mh_series *series) {
-  size_t left = 0;
-  for (size_t i = 0; i < series->count; i++) left += !series->members[i].complete;
-  return left;
-}
 
 /* ---- what is said of all of them ---- */
 
@@ -267,41 +91,39 @@ static mh_status look_again(mh_store *store, struct mh_series_member *member, st
   return MH_OK;
 }
 
-/* What names this one alone, where a runner named it; else what was typed. */
-static const char *own_target(const struct mh_series_member *member, mh_path path) {
-  mh_path file;
-  if (!mh_script_is_series(member->script) || !mh_series_target_of(member->script, member->name, path))
-    return member->target;
-  snprintf(file, sizeof file, "%.*s", (int)(strstr(path, ".lua") + strlen(".lua") - path), path);
-  return access(file, R_OK) == 0 ? path : member->target; /* else it has a name of its own */
+/* A run of a series as it goes on. */
+struct walk {
+  struct mh_series *series;
+  mh_store *store;
+  struct mh_run_options options; /* as the flags say */
+  struct tally tally;
+};
+
+/* What is the member's own among the options. */
+static struct mh_run_options options_of(const struct walk *walk, const struct mh_series_member *member) {
+  struct mh_run_options options = walk->options;
+  options.retry_failed &= member->record.skipped > 0; /* of a series some have none */
+  /* What tries things out runs as often as it is typed. */
+  bool tried = walk->series->own[MH_FLAG_CODE].given && member->record.state == MH_RUN_SUCCESS;
+  options.reset |= tried && !options.cursor;
+  return options;
 }
 
-/* The command that goes on with this one alone. */
-static bool write_own_command(const struct mh_series *series, const struct mh_series_member *member,
-                              struct mh_buffer *command) {
-  mh_path path;
-  return mh_command_begin(series->cli, command) &&
-         (series->own[MH_FLAG_CODE].given || mh_command_word(command, own_target(member, path))) &&
-         mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) && mh_buffer_append(command, "", 1);
-}
-
-/* Runs a member that has been prepared; `outcome` and `status` say how that ended. */
-static int run_taken(struct mh_series *series, mh_store *store, struct mh_series_member *member,
-                     const struct mh_migration *migration, struct mh_run_options *options, struct tally *tally,
-                     enum mh_run_outcome *outcome) {
-  const struct mh_cli *cli = series->cli;
+/* Runs the one that has been prepared. */
+static int run_prepared(struct walk *walk, struct mh_series_member *member, const struct mh_migration *migration,
+                        enum mh_run_outcome *outcome) {
+  struct mh_series *series = walk->series;
   struct mh_run_show *show = &series->show;
+  struct tally *tally = &walk->tally;
+  struct mh_run_options options = options_of(walk, member);
   struct mh_error err;
-  bool anew = options->reset || options->cursor;
-  *show = (struct mh_run_show){.cli = cli, .command = (const char *)series->command.data};
-  if (!anew) show->before = member->record;
-  mh_run_show_begin(show, migration, options);
-  mh_status status = mh_run(store, migration, options, &member->record, outcome, &err);
-  int result = mh_run_show_end(show, migration, options, &member->record, *outcome, status, &err);
-  if (!status && *outcome == MH_RUN_ALREADY_DONE) { /* since we looked */
-    member->complete = true;
-    return MH_EXIT_OK;
-  }
+  *show = (struct mh_run_show){.cli = series->cli, .command = (const char *)series->command.data};
+  if (!options.reset && !options.cursor) show->before = member->record;
+  mh_run_show_begin(show, migration, &options);
+  mh_status status = mh_run(walk->store, migration, &options, &member->record, outcome, &err);
+  int result = mh_run_show_end(show, migration, &options, &member->record, *outcome, status, &err);
+  member->complete = !status && *outcome == MH_RUN_ALREADY_DONE; /* since we looked */
+  if (member->complete) return result;
   if (tally->wants_json && member->record.name[0] && status != MH_REFUSED && status != MH_USAGE)
     take_json(tally, mh_run_show_json(show, &member->record));
   if (status) return result;
@@ -311,39 +133,29 @@ static int run_taken(struct mh_series *series, mh_store *store, struct mh_series
   return result;
 }
 
-static int run_member(struct mh_series *series, mh_store *store, struct mh_series_member *member,
-                      struct mh_run_options options, struct tally *tally, enum mh_run_outcome *outcome) {
+static int run_member(struct walk *walk, struct mh_series_member *member, enum mh_run_outcome *outcome) {
   struct mh_error err;
-  struct mh_buffer command = {0}, arguments = {0};
-  mh_who_text who;
-  struct mh_migration migration = *take(member);
+  struct mh_buffer command = {0};
   int result;
-  mh_status status = look_again(store, member, &err);
-  if (!status) status = add_helpers(series, member->script, &err);
-  if (!status && !(write_own_command(series, member, &command) &&
-                   mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) && mh_buffer_append(&arguments, "", 1)))
-    status = mh_fail_nomem(&err);
+  mh_series_take(member);
+  mh_status status = look_again(walk->store, member, &err);
+  if (!status) status = add_helpers(walk->series, member->script, &err);
+  if (!status && !mh_series_own_command(walk->series, member, &command)) status = mh_fail_nomem(&err);
   if (status) {
-    result = mh_cli_fail(series->cli, &err);
+    result = mh_cli_fail(walk->series->cli, &err);
   } else {
-    migration = *mh_script_migration(member->script); /* with its helpers */
+    struct mh_migration migration = *mh_script_migration(member->script);
     migration.command = (const char *)command.data;
-    options.retry_failed &= member->record.skipped > 0; /* of a series some have none */
-    if (series->own[MH_FLAG_CODE].given && member->record.state == MH_RUN_SUCCESS && !options.cursor)
-      options.reset = true; /* what tries things out runs as often as it is typed */
-    options.who = mh_who(who);
-    options.arguments = (const char *)arguments.data + (arguments.size > 1); /* without the space at its start */
-    result = run_taken(series, store, member, &migration, &options, tally, outcome);
+    result = run_prepared(walk, member, &migration, outcome);
   }
   mh_buffer_free(&command);
-  mh_buffer_free(&arguments);
   return result;
 }
 
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
   tally->complete++;
   if (tally->wants_json) take_json(tally, mh_record_json(&member->record));
-  mh_run_show_complete(series->cli, take(member), &member->record,
+  mh_run_show_complete(series->cli, mh_series_take(member), &member->record,
                        series->from_directory ? NULL
                        : series->many         ? ""
                                               : "; nothing to do. --reset runs it again");
@@ -357,16 +169,14 @@ static int stop_before(const struct mh_series *series, size_t at) {
 }
 
 /* Runs members until one fails or stops; *at is that one then, else their number. */
-static int run_members(struct mh_series *series, mh_store *store, struct tally *tally, size_t *at) {
-  struct mh_run_options options = mh_run_flags_options(series->own);
-  options.stop =
-      mh_stop_on_signal(series->cli->quiet ? NULL : "stopping at the next batch boundary; press Ctrl-C again to kill");
+static int run_members(struct walk *walk, size_t *at) {
+  struct mh_series *series = walk->series;
   for (*at = 0; *at < series->count; ++*at) {
     struct mh_series_member *member = &series->members[*at];
     enum mh_run_outcome outcome = MH_RUN_DONE;
-    if (*at && !member->complete && atomic_load(options.stop)) return stop_before(series, *at);
-    int result = member->complete ? MH_EXIT_OK : run_member(series, store, member, options, tally, &outcome);
-    if (member->complete) pass_over(series, member, tally);
+    if (*at && !member->complete && atomic_load(walk->options.stop)) return stop_before(series, *at);
+    int result = member->complete ? MH_EXIT_OK : run_member(walk, member, &outcome);
+    if (member->complete) pass_over(series, member, &walk->tally);
     if (result || outcome == MH_RUN_STOPPED) return result;
   }
   return MH_EXIT_OK;
@@ -389,14 +199,30 @@ static mh_status print_json(const struct mh_series *series, struct tally *tally,
 }
 
 int mh_series_run(struct mh_series *series, mh_store *store) {
-  struct tally tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json};
+  bool quiet = series->cli->quiet;
+  struct walk walk = {.series = series,
+                      .store = store,
+                      .options = mh_run_flags_options(series->own),
+                      .tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json}};
+  struct mh_buffer arguments = {0};
   struct mh_error err;
+  mh_who_text who;
   size_t at;
-  if (tally.wants_json) tally.json = cJSON_CreateArray();
-  int result = run_members(series, store, &tally, &at);
+  if (!mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) || !mh_buffer_append(&arguments, "", 1)) {
+    mh_buffer_free(&arguments);
+    mh_fail_nomem(&err);
+    return mh_cli_fail(series->cli, &err);
+  }
+  walk.options.who = mh_who(who);
+  walk.options.arguments = (const char *)arguments.data + (arguments.size > 1); /* without the space at its start */
+  walk.options.stop =
+      mh_stop_on_signal(quiet ? NULL : "stopping at the next batch boundary; press Ctrl-C again to kill");
+  if (walk.tally.wants_json) walk.tally.json = cJSON_CreateArray();
+  int result = run_members(&walk, &at);
   if (series->many && result) print_rest(series, at);
-  if (series->many && !result) print_total(series, &tally);
-  if (tally.wants_json && print_json(series, &tally, &err)) return mh_cli_fail(series->cli, &err);
+  if (series->many && !result) print_total(series, &walk.tally);
+  if (walk.tally.wants_json && print_json(series, &walk.tally, &err)) result = mh_cli_fail(series->cli, &err);
+  mh_buffer_free(&arguments);
   return result;
 }
 
@@ -412,9 +238,10 @@ static int preview_members(struct mh_series *series, mh_store *store, cJSON *arr
     const struct mh_series_member *member = &series->members[i];
     if (series->from_directory && member->complete) continue;
     if (shown++ && for_a_person) putchar('\n');
-    struct mh_preview_options options = mh_run_flags_preview(series->own, take(member));
+    struct mh_preview_options options = mh_run_flags_preview(series->own, mh_series_take(member));
     options.stop = stop;
-    int status = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data, array);
+    int status = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data,
+                                   array);
     if (!result || status == MH_EXIT_INTERRUPTED) result = status;
   }
   if (shown > 1)

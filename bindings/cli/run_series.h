@@ -1,52 +1,13 @@
-/* run_series: migrations one after the other: scripts of a command line, a runner's members, the files of a directory.
- * What is complete is passed over; it stops at the first that fails, and run again goes on there. */
+/* run_series: runs a series: what is complete is passed over; it stops at the first that fails, and run again goes on
+ * there. */
 #ifndef MH_RUN_SERIES_H
 #define MH_RUN_SERIES_H
 
-#include "run_flags.h"
-#include "run_show.h"
-#include "script_place.h"
+#include "series.h"
 
-struct mh_series_member {
-  mh_script *script;
-  size_t place;    /* in the script's own series */
-  char *name;      /* of the migration */
-  char *target;    /* what was named to open it: "scripts/x.lua:export" */
-  bool complete;   /* before: there is nothing to do */
-  struct mh_run_record record; /* as it stands; without a name where it never ran */
-};
-
-struct mh_series {
-  const struct mh_cli *cli;
-  const struct mh_option_value *own; /* mh_run_flags */
-  struct mh_buffer command;  /* that goes on with it; ends in a zero */
-  bool many;                 /* it is one, be it of one migration or none */
-  bool from_directory;       /* `up`: what is complete is not worth a line */
-  struct mh_series_member *members;
-  mh_script **scripts;       /* opened */
-  size_t count, room, script_count;
-  struct mh_run_show show;   /* of the member that is run */
-};
-
-/* Opens a script and adds its migrations. `series` has cli, own, show.cli and the two flags, else all zero; its address
- * stays the same. MH_USAGE: one of that name is in it already. */
-mh_status mh_series_add(struct mh_series *series, const char *target, struct mh_error *err);
-/* The target that a name is of, as names of the script's directory are: "migrations:a" of "scripts/migrations.lua:a". False
- * where it is too long for a path. It need not exist. */
-bool mh_series_target_of(const mh_script *script, const char *name, mh_path target);
-/* Adds that of -e. */
-mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err);
-/* What the scripts say, as mh_run_flags_check() takes it. */
-unsigned mh_series_facts(const struct mh_series *series);
-
-/* Looks up what is stored of its members. MH_REFUSED: one of them runs elsewhere, or changed where --frozen is given. */
-mh_status mh_series_look(struct mh_series *series, mh_store *store, struct mh_error *err);
-/* Members that are to be run, after mh_series_look(). */
-size_t mh_series_left(const struct mh_series *series);
-
-/* Runs it, or shows what it would do with --dry-run, in a store opened for that. Returns the exit status. */
+/* After mh_series_look(), in a store opened for writing where anything is left. Returns the exit status. */
 int mh_series_run(struct mh_series *series, mh_store *store);
+/* Shows what each would do; of a directory, those that are not complete. The store may be open for reading only. */
 int mh_series_preview(struct mh_series *series, mh_store *store);
-void mh_series_free(struct mh_series *series);
 
 #endif

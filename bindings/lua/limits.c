@@ -248,6 +248,7 @@ static struct {
   pthread_cond_t wake;
   mh_lua *first;       /* of the states */
   bool runs;
+  pid_t process;       /* that it runs in: a child that was forked has none */
   int64_t wakes_ms;    /* when it does, at the latest */
 } watchdog = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
@@ -284,11 +285,12 @@ static void *watch(void *unused) {
 /* Sees to it that the watchdog runs. */
 static mh_status start_watchdog(struct mh_error *err) {
   pthread_t thread;
-  if (watchdog.runs) return MH_OK;
+  if (watchdog.runs && watchdog.process == getpid()) return MH_OK;
   mh_status status = mh_thread_start(&thread, watch, NULL, "the thread that keeps the time limit", err);
   if (status) return status;
   pthread_detach(thread);
   watchdog.runs = true;
+  watchdog.process = getpid();
   watchdog.wakes_ms = 0; /* it is awake */
   return MH_OK;
 }

@@ -67,15 +67,16 @@ static void on_hang(void *self, const struct mh_error *err) {
   const struct mh_lua_db *db = &script->evaluation.db;
   char id[MH_FOREIGN_ID_BYTES_MAX + 1] = "", document[MH_NAME_MAX + sizeof id + 1] = "";
   struct mh_error shown = *err, ignored;
-  mh_store *store = db->use == MH_LUA_IDLE ? NULL : mh_txn_store(db->txn);
-  if (store && db->subject.table) {
+  bool has_document = db->use == MH_LUA_MIGRATING || db->use == MH_LUA_VERIFYING;
+  bool is_run = db->use == MH_LUA_MIGRATING && !script->evaluation.mode.dry_run;
+  if (has_document) {
     snprintf(id, sizeof id, "%.*s", (int)db->subject.id.size, (const char *)db->subject.id.data);
     snprintf(document, sizeof document, "%s/%s", db->subject.table->name, id);
   }
   mh_error_at(&shown, "%s", script->path);
   if (script->options.on_hang) script->options.on_hang(script->options.on_hang_self, &shown, document);
   /* Last, since it may wait for ever. Where it fails the record reads as interrupted, which is resumed as well. */
-  if (store) (void)mh_run_fail(store, script->migration.name, err, id, &ignored);
+  if (is_run) (void)mh_run_fail(mh_txn_store(db->txn), script->migration.name, err, id, &ignored);
 }
 
 /* ---- opening ---- */
@@ -96,7 +97,7 @@ static int open_evaluation(lua_State *L) {
   return 0;
 }
 
-/* Calls a function of this file on the script, within the fence; `nargs` values on the stack come before it. */
+/* Calls a function of this file within the fence, with the `nargs` values on top and then the script. */
 static mh_status call(mh_script *script, lua_CFunction function, int nargs, struct mh_error *err) {
   lua_State *L = mh_lua_state(script->lua);
   lua_pushcfunction(L, function);
