@@ -6,6 +6,13 @@
 
 static bool resumes(const struct mh_run_show *show) { return show->before.processed > 0; }
 
+/* A command about the migration to type: "mighost errors NAME". "" when memory is gone. */
+static const char *command_of(const struct mh_cli *cli, const char *verb, const char *name, struct mh_buffer *text) {
+  bool ok = mh_command_begin(cli, text) && mh_command_word(text, verb) && mh_command_name(text, name) &&
+            mh_buffer_append(text, "", 1);
+  return ok ? (const char *)text->data : "";
+}
+
 /* ---- before ---- */
 
 bool mh_run_show_changed(const struct mh_migration *migration, const struct mh_run_record *record) {
@@ -32,6 +39,13 @@ static void announce(const struct mh_run_show *show) {
 
 /* ---- while it runs ---- */
 
+static void show_paused(const struct mh_run_show *show, const struct mh_run_record *record, const char *extent) {
+  struct mh_buffer resume = {0};
+  mh_print_notice(show->cli, "%s: paused from elsewhere at %s documents; to go on: %s", record->name, extent,
+                  command_of(show->cli, "resume", record->name, &resume));
+  mh_buffer_free(&resume);
+}
+
 /* What was asked for from another terminal. */
 static void show_pace(struct mh_run_show *show, const struct mh_run_record *record) {
   struct mh_run_pace now = {record->state, record->lock_ms, record->throttle}, *shown = &show->pace;
@@ -45,9 +59,7 @@ static void show_pace(struct mh_run_show *show, const struct mh_run_record *reco
   char extent[96];
   mh_record_extent(record, extent, sizeof extent);
   mh_progress_end(&show->progress);
-  if (paused)
-    mh_print_notice(show->cli, "%s: paused from elsewhere at %s documents; to go on: mighost resume %s", record->name,
-                    extent, record->name);
+  if (paused) show_paused(show, record, extent);
   if (resumed) mh_print_notice(show->cli, "%s: resumed from elsewhere", record->name);
   if (throttled && now.throttle > 0)
     mh_print_notice(show->cli, "%s: throttled from elsewhere to %.10g documents a second", record->name, now.throttle);
@@ -191,13 +203,6 @@ static void print_stop(const struct mh_run_show *show, const struct mh_run_optio
          options->limit ? mh_things_text(options->limit, "document", documents) : "one batch", extent);
   mh_print_plain(stdout, show->command);
   putchar('\n');
-}
-
-/* A command about the migration to type: "mighost errors NAME". "" when memory is gone. */
-static const char *command_of(const struct mh_cli *cli, const char *verb, const char *name, struct mh_buffer *text) {
-  bool ok = mh_command_begin(cli, text) && mh_command_word(text, verb) && mh_command_word(text, name) &&
-            mh_buffer_append(text, "", 1);
-  return ok ? (const char *)text->data : "";
 }
 
 static void print_rewritten(const struct mh_cli *cli, const struct mh_run_record *record) {
