@@ -94,7 +94,8 @@ void mh_document_fault(const char *document, const char *script, const char *pla
   if (strncmp(place, document, length) == 0) place += length + strspn(place + length, ": "); /* it may begin with it */
   mh_fail(fault, MH_SCRIPT, "%s", message);
   if (*place) mh_error_at(fault, "%s", place);
-  if (*document && *script && !strstr(place, ".lua")) mh_error_at(fault, "%s", script);
+  bool in_flag = strncmp(place, "--where", strlen("--where")) == 0;
+  if (*document && *script && !in_flag && !strstr(place, ".lua")) mh_error_at(fault, "%s", script);
 }
 
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
