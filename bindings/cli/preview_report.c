@@ -12,7 +12,7 @@ struct report {
   const struct mh_cli *cli;
   const struct mh_migration *migration;
   const struct mh_preview_options *options;
-  const char *run_command;
+  const struct mh_preview_next *next;
   cJSON *array;            /* for the report; NULL: it is printed */
   struct mh_progress progress;
   struct mh_preview_facts facts;
@@ -228,7 +228,14 @@ static void print_warnings(const struct report *report) {
 
 /* ---- the end ---- */
 
-/* What a run would make of the documents that fail. */
+/* Whether a run would look at more than this. */
+static bool looked_at_some(const struct report *report) {
+  const struct mh_preview_facts *facts = &report->facts;
+  if (report->interrupted || report->options->id || facts->documents + facts->passed_over < report->total) return true;
+  return facts->passed_over && report->migration->script[0]; /* that of -e passes them over as well */
+}
+
+/* What a run would make of it, and which command that is. */
 static void print_advice(const struct report *report) {
   const struct mh_preview_facts *facts = &report->facts;
   uint64_t failed = mh_preview_failed(facts);
@@ -239,16 +246,16 @@ static void print_advice(const struct report *report) {
            failed == 1 ? "s" : "");
   else if (failed)
     fputs("; a run would stop at the first that fails: mend the script, or leave them out with --on-error skip", stdout);
-  else if (!facts->changed && !report->interrupted)
+  else if (!facts->changed && !looked_at_some(report))
     fputs(", and a run would change nothing", stdout);
-  fputs(failed ? "; to run it: " : "; run it with: ", stdout);
-  mh_print_plain(stdout, report->run_command);
+  fputs(report->next->again ? "; it is complete, to run it again: " : failed ? "; to run it: " : "; run it with: ", stdout);
+  mh_print_plain(stdout, report->next->command);
   putchar('\n');
 }
 
 static mh_status print_json(struct report *report, struct mh_error *err) {
   const struct mh_preview_about about = {.migration = report->migration,
-                                         .command = report->run_command,
+                                         .command = report->next->command,
                                          .total = report->total,
                                          .seconds = report->seconds,
                                          .interrupted = report->interrupted};
@@ -298,11 +305,11 @@ static int show(struct report *report, mh_store *store) {
 }
 
 int mh_preview_report(const struct mh_cli *cli, mh_store *store, mh_script *script,
-                      const struct mh_preview_options *options, const char *run_command, cJSON *array) {
+                      const struct mh_preview_options *options, const struct mh_preview_next *next, cJSON *array) {
   struct report report = {.cli = cli,
                           .migration = mh_script_migration(script),
                           .options = options,
-                          .run_command = run_command,
+                          .next = next,
                           .array = array,
                           .changes = cli->json ? cJSON_CreateArray() : NULL};
   int result = show(&report, store);

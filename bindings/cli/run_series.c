@@ -5,8 +5,6 @@
 #include "stop.h"
 #include "who.h"
 
-#include <stdlib.h>
-
 /* ---- what is said of all of them ---- */
 
 enum { NAMES_SHOWN = 5 };
@@ -79,18 +77,6 @@ static mh_status add_helpers(const struct mh_series *series, mh_script *script, 
   return mh_script_is_parallel(script) && threads > 1 ? mh_script_add_helpers(script, threads - 1, err) : MH_OK;
 }
 
-/* What is stored of a member by now: those before it may have taken long. */
-static mh_status look_again(mh_store *store, struct mh_series_member *member, struct mh_error *err) {
-  struct mh_run_record *records;
-  size_t count;
-  mh_status status = mh_run_records(store, &records, &count, err);
-  if (status) return status;
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(records[i].name, member->name) == 0) member->record = records[i];
-  free(records);
-  return MH_OK;
-}
-
 /* A run of a series as it goes on. */
 struct walk {
   struct mh_series *series;
@@ -137,8 +123,10 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   struct mh_error err;
   struct mh_buffer command = {0};
   int result;
+  bool found;
   mh_series_take(member);
-  mh_status status = look_again(walk->store, member, &err);
+  /* by now: those before it may have taken long */
+  mh_status status = mh_run_look(walk->store, member->name, &member->record, &found, &err);
   if (!status) status = add_helpers(walk->series, member->script, &err);
   if (!status && !mh_series_own_command(walk->series, member, &command)) status = mh_fail_nomem(&err);
   if (status) {
@@ -228,6 +216,47 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
 
 /* ---- trying out ---- */
 
+/* Its run goes on where it stands, and a dry run does not begin there. */
+static void tell_unfinished(const struct mh_series *series, const struct mh_run_record *record) {
+  char extent[96];
+  if (!record->name[0] || record->state == MH_RUN_SUCCESS || !record->processed || record->at_end) return;
+  if (series->own[MH_FLAG_RESET].given) return;
+  mh_record_extent(record, extent, sizeof extent);
+  mh_print_notice(series->cli, "%s: its run stands at %s documents and goes on behind them; this began at the first one",
+                  record->name, extent);
+}
+
+/* The command that runs it: of one that is complete, it alone, and again. */
+static bool build_next(const struct mh_series *series, const struct mh_series_member *member, struct mh_buffer *command) {
+  bool again = member->complete || series->own[MH_FLAG_RESET].given;
+  bool ok = member->complete ? mh_series_own_command(series, member, command)
+                             : mh_buffer_append(command, series->command.data, series->command.size);
+  if (ok && again) {
+    command->size--; /* its zero */
+    ok = mh_buffer_append_text(command, " --reset") && mh_buffer_append(command, "", 1);
+  }
+  return ok;
+}
+
+static int preview_member(const struct mh_series *series, mh_store *store, const struct mh_series_member *member,
+                          _Atomic bool *stop, cJSON *array) {
+  struct mh_preview_options options = mh_run_flags_preview(series->own, mh_series_take(member));
+  struct mh_buffer command = {0};
+  struct mh_error err;
+  int result;
+  options.stop = stop;
+  if (build_next(series, member, &command)) {
+    const struct mh_preview_next next = {(const char *)command.data, member->complete};
+    result = mh_preview_report(series->cli, store, member->script, &options, &next, array);
+    tell_unfinished(series, &member->record);
+  } else {
+    mh_fail_nomem(&err);
+    result = mh_cli_fail(series->cli, &err);
+  }
+  mh_buffer_free(&command);
+  return result;
+}
+
 /* Shows what each would do; those of a directory that are complete would not be run. */
 static int preview_members(struct mh_series *series, mh_store *store, cJSON *array) {
   bool for_a_person = !series->cli->json && !series->cli->quiet;
@@ -238,10 +267,7 @@ static int preview_members(struct mh_series *series, mh_store *store, cJSON *arr
     const struct mh_series_member *member = &series->members[i];
     if (series->from_directory && member->complete) continue;
     if (shown++ && for_a_person) putchar('\n');
-    struct mh_preview_options options = mh_run_flags_preview(series->own, mh_series_take(member));
-    options.stop = stop;
-    int status = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data,
-                                   array);
+    int status = preview_member(series, store, member, stop, array);
     if (!result || status == MH_EXIT_INTERRUPTED) result = status;
   }
   if (shown > 1)

@@ -136,7 +136,7 @@ bool mh_series_own_command(const struct mh_series *series, const struct mh_serie
                            struct mh_buffer *command) {
   mh_path path;
   return mh_command_begin(series->cli, command) &&
-         (series->own[MH_FLAG_CODE].given || mh_command_word(command, own_target(member, path))) &&
+         (series->own[MH_FLAG_CODE].given || mh_command_file(command, own_target(member, path))) &&
          mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) && mh_buffer_append(command, "", 1);
 }
 

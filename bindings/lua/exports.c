@@ -6,7 +6,6 @@
 #include "script.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* [-0,+0,v] */
 static int refuse_result(lua_State *L, const char *path, const char *what) {
@@ -152,60 +151,4 @@ bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *pa
   }
   lua_settop(L, top);
   return found;
-}
-
-/* ---- references ---- */
-
-/* Pushes what the table at `index` has under this key, unless the value is no table. [-0,+1,me] */
-static void push_field(lua_State *L, int index, const char *key) {
-  index = lua_absindex(L, index);
-  if (!lua_istable(L, index)) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_pushstring(L, key);
-  mh_lua_rawget(L, index);
-}
-
-/* Whether there is a script of that name below the root. */
-static bool is_module(lua_State *L, const char *module) {
-  char path[4096];
-  const char *root = mh_lua_root(mh_lua_of(L));
-  return (size_t)snprintf(path, sizeof path, "%s/%s.lua", root, module) < sizeof path && access(path, F_OK) == 0;
-}
-
-/* [-0,+0,v] */
-static void refuse_reference(lua_State *L, int result, const char *path, const char *reference) {
-  struct mh_error err;
-  char text[MH_LUA_SUGGESTION_BYTES];
-  size_t count = 0;
-  const char **names = lua_istable(L, result) ? push_names(L, path, result, &count) : NULL;
-  mh_fail(&err, MH_USAGE, "there is no migration \"%.200s\" (of another script: \"other:export\")%s%s",
-          reference, count ? "; " : "", count ? mh_lua_suggestion(reference, names, text) : "");
-  mh_error_at(&err, "%s", path);
-  mh_lua_raise(L, &err);
-}
-
-void mh_lua_push_referenced(lua_State *L, int result, const char *path, const char *reference,
-                            char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
-  char own[4 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
-  struct mh_error err;
-  if (mh_lua_script_name(mh_lua_of(L), path, NULL, own, sizeof own, &err)) mh_lua_raise(L, &err);
-  const char *colon = strrchr(reference, ':'), *export = colon ? colon + 1 : NULL;
-  lua_pushlstring(L, reference, colon ? (size_t)(colon - reference) : strlen(reference));
-  const char *module = lua_tostring(L, -1);
-  if (!colon || strcmp(module, own) == 0) {
-    push_field(L, result, colon ? export : reference);
-    if (mh_lua_definition_at(L, -1)) {
-      mh_lua_write_name(L, -1, path, colon ? export : reference, name);
-      return;
-    }
-  }
-  if (!is_module(L, module) || strcmp(module, own) == 0) refuse_reference(L, result, path, reference);
-  lua_getglobal(L, "require");
-  lua_pushstring(L, module);
-  lua_call(L, 1, 1);
-  if (export) push_field(L, -1, export);
-  if (!mh_lua_definition_at(L, -1)) refuse_reference(L, result, path, reference);
-  if (!take_own_name(L, -1, name)) check_name(L, path, reference, name);
 }

@@ -19,9 +19,4 @@ bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *pa
 void mh_lua_write_name(lua_State *L, int index, const char *path, const char *export,
                        char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]);
 
-/* Pushes the migration that `reference` ("addRole", "other:addRole", "other") means in that script, and writes its name.
- * Loads the module it is in. Raises MH_USAGE where there is none; else as `require`. [-0,+1,e] */
-void mh_lua_push_referenced(lua_State *L, int result, const char *path, const char *reference,
-                            char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]);
-
 #endif

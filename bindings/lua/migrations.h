@@ -61,10 +61,6 @@ const struct mh_migration *mh_script_migration(const mh_script *script);
  * MH_REFUSED: its files were changed meanwhile. */
 bool mh_script_is_parallel(const mh_script *script);
 mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
-/* Makes a runner that names none run this one, of its own script ("addRole", "migrations:addRole") or of another below the
- * root ("other:addRole"); its count is 1 then, and the command is still that of the target.
- * MH_USAGE: it is no such runner, or there is no such migration; else as mh_script_open(). */
-mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err);
 /* The directory that names begin at, as paths are typed here: "scripts/"; "" for the working directory. */
 const char *mh_script_root(const mh_script *script);
 void mh_script_close(mh_script *script); /* NULL is allowed */

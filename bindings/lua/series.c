@@ -72,8 +72,6 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
 
 void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, const char *path, const char *export) {
   size_t ignored;
-  lua_pushvalue(L, result);
-  series->result_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mh_lua_push_export(L, result, path, export);
   int name = lua_gettop(L), chosen = name - 1;
   if (mh_lua_runner_at(L, chosen, &ignored)) {
@@ -83,14 +81,6 @@ void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, 
   reserve(L, series, 1);
   take_definition(L, series->members, chosen);
   mh_lua_write_name(L, chosen, path, lua_tostring(L, name), series->members->name);
-  series->count = 1;
-}
-
-void mh_lua_series_take_referenced(lua_State *L, struct mh_lua_series *series, const char *path,
-                                   const char *reference) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, series->result_ref);
-  mh_lua_push_referenced(L, lua_gettop(L), path, reference, series->members->name);
-  take_definition(L, series->members, lua_gettop(L));
   series->count = 1;
 }
 

@@ -297,50 +297,6 @@ static void a_runner_of_none(void **state) {
   mh_script_close(script);
 }
 
-static void a_runner_that_is_told(void **state) {
-  struct fixture *f = *state;
-  static const struct { const char *reference, *name; } cases[] = {
-      {"a", "m:a"}, {"m:a", "m:a"}, {"named", "own"}, {"other:x", "other:x"}, {"alone", "alone"},
-  };
-  static const struct { const char *reference; mh_status status; const char *message; } failures[] = {
-      {"b", MH_USAGE, "m.lua: there is no migration \"b\" (of another script: \"other:export\"); there is a, named, run"},
-      {"", MH_USAGE, "there is no migration \"\""},
-      {"m:", MH_USAGE, "there is no migration \"m:\""},
-      {":", MH_USAGE, "there is no migration \":\""},
-      {"m", MH_USAGE, "there is no migration \"m\""},
-      {"run", MH_USAGE, "there is no migration \"run\""}, /* a runner */
-      {"other:y", MH_USAGE, "there is no migration \"other:y\""},
-      {"other", MH_USAGE, "there is no migration \"other\""},
-      {"absent:a", MH_USAGE, "there is no migration \"absent:a\""},
-      {"../x:a", MH_USAGE, "there is no migration"},
-      {"broken:a", MH_SCRIPT, "broken.lua:1"},
-  };
-  write_script(f, "other.lua", "return { x = " DEFINE("parallelize = true") " }");
-  write_script(f, "alone.lua", "return " DEFINE(""));
-  write_script(f, "broken.lua", "return }");
-  write_script(f, "m.lua", "return { a = " DEFINE("") ", named = " DEFINE("name = 'own'") ", run = migrations.runner() }");
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    mh_script *script = open_script(f, "m.lua:run");
-    OK(mh_script_choose_named(script, cases[i].reference, &f->err));
-    assert_int_equal(mh_script_count(script), 1);
-    OK(mh_script_add_helpers(script, 1, &f->err));
-    assert_int_equal(mh_script_migration(script)->helper_count, strcmp(cases[i].reference, "other:x") == 0);
-    expect_error(f, "again", mh_script_choose_named(script, "a", &f->err), MH_USAGE, "names what it runs");
-    expect_names(script, cases[i].name);
-  }
-  mh_script *script = open_script(f, "m.lua:run");
-  for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
-    expect_error(f, failures[i].reference, mh_script_choose_named(script, failures[i].reference, &f->err),
-                 failures[i].status, failures[i].message);
-    assert_int_equal(mh_script_count(script), 0);
-  }
-  OK(mh_script_choose_named(script, "a", &f->err));
-  expect_names(script, "m:a");
-  script = open_script(f, "m.lua:a");
-  expect_error(f, "one", mh_script_choose_named(script, "a", &f->err), MH_USAGE, "names what it runs");
-  mh_script_close(script);
-}
-
 /* -- Helpers --------------------------------------------------------------------------------------------------------- */
 
 /* What is on standard error between these; free() it. */
@@ -973,7 +929,6 @@ int main(void) {
       TEST(members_are_evaluated_as_they_are_taken),
       TEST(runners_that_are_refused),
       TEST(a_runner_of_none),
-      TEST(a_runner_that_is_told),
       TEST(helpers),
       TEST(helpers_of_a_changed_script),
       TEST(names_of_code),
