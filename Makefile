@@ -89,7 +89,7 @@ race: all $(BUILD)/unit/test_deploy_model $(BUILD)/unit/test_walk_model $(BUILD)
 	@tests/race.py --rounds 200
 	@tests/race_deploy.py --rounds 350
 	@MIGHOST_MODEL_ACTIONS=2 $(BUILD)/unit/test_deploy_model
-	@MIGHOST_MODEL_ACTIONS=2 $(BUILD)/unit/test_walk_model
+	@MIGHOST_MODEL_ACTIONS=1 $(BUILD)/unit/test_walk_model
 	@MIGHOST_RACE_ROUNDS=2000 $(BUILD)/unit/test_walk_race
 
 crash: all ## kill -9 at random moments, 20 times over a run of 1,000,000 documents

@@ -1027,7 +1027,7 @@ static void all_paths(struct fixture *f, struct configuration with) {
 }
 
 /* Usually one write of the other, and for the walk up an index one kill. MIGHOST_MODEL_ACTIONS=1: a kill everywhere, and all
- * that a run can be told, combined; 2: two writes as well (without kills). */
+ * that a run can be told, combined (3 minutes); 2: two writes as well, without kills (half an hour). */
 static void every_interleaving(void **state) {
   struct fixture *f = *state;
   const char *given = getenv("MIGHOST_MODEL_ACTIONS");
