@@ -188,9 +188,7 @@ void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migratio
   mh_print_styled(stderr, cli->color_err, MH_STYLE_BOLD, facts->first_failed);
   if (failed > 1) fprintf(stderr, ", the first of %s that fail", mh_things_text(failed, "document", count));
   fputc('\n', stderr);
-  size_t size = strlen(facts->traceback);
-  mh_print_styled(stderr, cli->color_err, MH_STYLE_DIM, facts->traceback);
-  if (size && facts->traceback[size - 1] != '\n') fputc('\n', stderr);
+  mh_print_traceback(cli, facts->traceback);
 }
 
 /* Given its result again: an error with --strict. */

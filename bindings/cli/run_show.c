@@ -156,10 +156,7 @@ static int print_failure(const struct mh_run_show *show, const struct mh_run_rec
   char document[MH_DOCUMENT_PLACE_BYTES];
   mh_record_fault(record, &fault, document);
   print_fault(show, &fault, document);
-  if (record->traceback[0]) {
-    mh_print_styled(stderr, show->cli->color_err, MH_STYLE_DIM, record->traceback);
-    fputc('\n', stderr);
-  }
+  mh_print_traceback(show->cli, record->traceback);
   return MH_EXIT_FAILED;
 }
 
