@@ -128,7 +128,7 @@ static mh_status mend(const struct mh_cli *cli, const struct mh_deployment *depl
   struct mh_mending mending = {0};
   mh_status status = mh_deployment_run(deployment, cli, store, bson, &report, err);
   if (mh_deployment_refused(&report)) status = MH_OK; /* that is what it is for */
-  if (!status) status = mh_mending_plan(&mending, deployment, &report, err);
+  if (!status) status = mh_mending_plan(&mending, deployment, store, &report, err);
   if (!status) status = mh_mending_write(&mending, err);
   if (!status) status = print_mending(cli, &mending, err);
   mh_mending_free(&mending);

@@ -205,7 +205,7 @@ static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_
   mh_status status = look(&verification, store, stop, err);
   if (!status && array && !cJSON_AddItemToArray(array, new_json(&verification))) status = mh_fail_nomem(err);
   if (!status && !array) print_text(&verification);
-  if (!status) mh_preview_print_failure(cli, verification.migration, &verification.facts);
+  if (!status) mh_preview_print_failure(cli, verification.migration, "verifying", &verification.facts);
   if (!status) print_repeats(&verification);
   if (!status) status = print_state(&verification, store, err);
   *complete = is_complete(&verification);

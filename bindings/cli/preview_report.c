@@ -176,7 +176,7 @@ static void print_losses(const struct report *report) {
 
 /* ---- what fails, and what is odd ---- */
 
-void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration,
+void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration, const char *doing,
                               const struct mh_preview_facts *facts) {
   uint64_t failed = mh_preview_failed(facts);
   struct mh_error fault;
@@ -184,7 +184,7 @@ void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migratio
   if (!failed) return;
   mh_document_fault(facts->first_failed, migration->script, facts->first_error.place, facts->first_error.message, &fault);
   mh_print_error(cli, &fault);
-  fputs("while migrating ", stderr);
+  fprintf(stderr, "while %s ", doing);
   mh_print_styled(stderr, cli->color_err, MH_STYLE_BOLD, facts->first_failed);
   if (failed > 1) fprintf(stderr, ", the first of %s that fail", mh_things_text(failed, "document", count));
   fputc('\n', stderr);
@@ -272,7 +272,7 @@ static mh_status print(struct report *report, struct mh_error *err) {
     print_shapes(report);
     print_losses(report);
   }
-  mh_preview_print_failure(report->cli, report->migration, &report->facts);
+  mh_preview_print_failure(report->cli, report->migration, "migrating", &report->facts);
   print_warnings(report);
   if (for_a_person(report)) print_advice(report);
   return status;

@@ -19,8 +19,9 @@ struct mh_preview_next {
 int mh_preview_report(const struct mh_cli *cli, mh_store *store, mh_script *script,
                       const struct mh_preview_options *options, const struct mh_preview_next *next, cJSON *array);
 
-/* The error of the first document that failed, on standard error; nothing when none did. */
-void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration,
+/* The error of the first document that failed, on standard error, and what was being done with it ("migrating"); nothing
+ * when none did. */
+void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration, const char *doing,
                               const struct mh_preview_facts *facts);
 
 #endif

@@ -25,7 +25,7 @@ void mh_print_id(FILE *out, bool color, const char *id);
 
 /* "place: message", or "mighost: message" where there is no place, on standard error. */
 void mh_print_error(const struct mh_cli *cli, const struct mh_error *err);
-/* The stack of an error, on standard error, ending with one line end; nothing where there is none. */
+/* The stack that an error came with, on standard error; "" for none. */
 void mh_print_traceback(const struct mh_cli *cli, const char *traceback);
 /* "mighost: ..." on standard error, for what is worth knowing and no error; nothing with -q. */
 void mh_print_notice(const struct mh_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -37,6 +37,7 @@ struct tally {
   size_t run, complete;
   uint64_t processed, changed; /* documents */
   uint64_t started_ns;
+  const mh_script *told_changed; /* that one is known to have changed */
   bool wants_json;
   cJSON *json;                 /* an array with an object for each member; NULL: not asked for, or memory is gone */
 };
@@ -140,13 +141,22 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   return result;
 }
 
+/* Of many that stand in one file this is said once. */
+static void tell_changed(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
+  const struct mh_migration *migration = mh_series_take(member);
+  if (!mh_run_show_changed(migration, &member->record) || tally->told_changed == member->script) return;
+  tally->told_changed = member->script;
+  const char *export = strstr(migration->script, ".lua:"); /* it is the file that changed */
+  int size = (int)(export ? (size_t)(export - migration->script) + strlen(".lua") : strlen(migration->script));
+  mh_print_notice(series->cli, "%.*s has changed since; --reset runs the new one", size, migration->script);
+}
+
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
   tally->complete++;
   if (tally->wants_json) take_json(tally, mh_record_json(&member->record));
-  mh_run_show_complete(series->cli, mh_series_take(member), &member->record,
-                       series->from_directory ? NULL
-                       : series->many         ? ""
-                                              : "; nothing to do. --reset runs it again");
+  if (!series->from_directory)
+    mh_run_show_complete(series->cli, &member->record, series->many ? "" : "; nothing to do. --reset runs it again");
+  tell_changed(series, member, tally);
 }
 
 static int stop_before(const struct mh_series *series, size_t at) {

@@ -162,16 +162,12 @@ static int print_failure(const struct mh_run_show *show, const struct mh_run_rec
 
 /* ---- what is done ---- */
 
-void mh_run_show_complete(const struct mh_cli *cli, const struct mh_migration *migration,
-                          const struct mh_run_record *record, const char *advice) {
+void mh_run_show_complete(const struct mh_cli *cli, const struct mh_run_record *record, const char *advice) {
   mh_figure documents, when;
-  if (advice && !cli->json && !cli->quiet) {
-    mh_print_plain(stdout, record->name);
-    printf(" is complete (%s, %s)%s\n", mh_things_text(record->processed, "document", documents),
-           mh_time_text(record->latest_end, when), advice);
-  }
-  if (mh_run_show_changed(migration, record))
-    mh_print_notice(cli, "%s has changed since; --reset runs the new one", migration->script);
+  if (cli->json || cli->quiet) return;
+  mh_print_plain(stdout, record->name);
+  printf(" is complete (%s, %s)%s\n", mh_things_text(record->processed, "document", documents),
+         mh_time_text(record->latest_end, when), advice);
 }
 
 /* "add_role: 1,000,000 documents, 500,000 changed, in 0.9 s (1.1 M/s); write lock held 4.1 ms at a time, at most 6.2 ms" */

@@ -31,10 +31,9 @@ int mh_run_show_end(struct mh_run_show *show, const struct mh_migration *migrati
                     const struct mh_run_options *options, const struct mh_run_record *record,
                     enum mh_run_outcome outcome, mh_status status, const struct mh_error *err);
 
-/* "add_role is complete (1,000 documents, 2026-11-20 22:00)" and whether its script changed since. `advice`: what else is
- * said of it ("; nothing to do. --reset runs it again"); NULL: just whether its script changed. */
-void mh_run_show_complete(const struct mh_cli *cli, const struct mh_migration *migration,
-                          const struct mh_run_record *record, const char *advice);
+/* "add_role is complete (1,000 documents, 2026-11-20 22:00)" and what else is said of it: "; nothing to do. --reset runs it
+ * again". */
+void mh_run_show_complete(const struct mh_cli *cli, const struct mh_run_record *record, const char *advice);
 /* Whether its script is another one than that which the record is of. */
 bool mh_run_show_changed(const struct mh_migration *migration, const struct mh_run_record *record);
 

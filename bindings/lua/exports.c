@@ -135,20 +135,34 @@ void mh_lua_write_name(lua_State *L, int index, const char *path, const char *ex
   check_name(L, path, made, name);
 }
 
-bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *path,
-                             char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+/* Of a member that the script itself exports as `export`. [-0,+0,v] */
+static void take_own_export(lua_State *L, int index, const char *path, const char *export,
+                            struct mh_lua_origin *origin) {
+  if (!origin->name[0]) mh_lua_write_name(L, index, path, export, origin->name);
+  int size = snprintf(origin->target, sizeof origin->target, "%s:%s", path, export);
+  if ((size_t)size >= sizeof origin->target) origin->target[0] = 0;
+}
+
+/* Of one that a module exports under the name `export`, which begins with the module's: "other:x". [-0,+0,v] */
+static void take_module_export(lua_State *L, const char *path, const char *module, const char *export,
+                               struct mh_lua_origin *origin) {
+  if (!origin->name[0]) check_name(L, path, export, origin->name);
+  bool known = mh_lua_module_path(mh_lua_of(L), module, origin->target, sizeof origin->target);
+  size_t used = known ? strlen(origin->target) : 0, room = sizeof origin->target - used;
+  if (!known || (size_t)snprintf(origin->target + used, room, "%s", export + strlen(module)) >= room)
+    origin->target[0] = 0;
+}
+
+bool mh_lua_find_origin(lua_State *L, int index, int result, const char *path, struct mh_lua_origin *origin) {
   int top = lua_gettop(L);
-  bool found = take_own_name(L, index, name);
-  if (!found && lua_istable(L, result)) {
-    mh_lua_push_key_of(L, result, index);
-    found = !lua_isnil(L, -1);
-    if (found) mh_lua_write_name(L, index, path, lua_tostring(L, -1), name);
-  }
-  if (!found) {
-    mh_lua_push_module_export(L, index);
-    found = !lua_isnil(L, -1);
-    if (found) check_name(L, path, lua_tostring(L, -1), name);
-  }
+  *origin = (struct mh_lua_origin){0};
+  take_own_name(L, index, origin->name);
+  if (lua_istable(L, result)) mh_lua_push_key_of(L, result, index);
+  else lua_pushnil(L);
+  if (!lua_isnil(L, -1))
+    take_own_export(L, index, path, lua_tostring(L, -1), origin);
+  else if (mh_lua_push_module_export(L, index, origin->hash))
+    take_module_export(L, path, lua_tostring(L, -1), lua_tostring(L, -2), origin);
   lua_settop(L, top);
-  return found;
+  return origin->name[0] != 0;
 }

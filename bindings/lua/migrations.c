@@ -238,17 +238,18 @@ bool mh_script_is_series(const mh_script *script) { return script->series.is_run
 void mh_script_select(mh_script *script, size_t place) {
   if (place >= script->series.count) return; /* a runner that names none */
   const struct mh_lua_member *member = &script->series.members[place];
+  const struct mh_lua_origin *origin = &member->origin;
   struct mh_lua_evaluation *evaluation = &script->evaluation;
   bool helped = member->definition.parallelize && script->helper_count;
   script->taken = place;
   evaluation->functions = member->functions;
-  evaluation->name = member->name;
+  evaluation->name = origin->name;
   evaluation->table_name = member->definition.table;
-  atomic_store(&script->notice.told, false);
-  script->migration = (struct mh_migration){.name = member->name,
+  mh_lua_notice_reset(&script->notice);
+  script->migration = (struct mh_migration){.name = origin->name,
                                             .table = member->definition.table,
-                                            .script = script->target,
-                                            .script_hash = script->hash,
+                                            .script = origin->target[0] ? origin->target : script->target,
+                                            .script_hash = origin->hash[0] ? origin->hash : script->hash,
                                             .command = script->command,
                                             .batch_size = member->definition.batch_size,
                                             .skip_errors = member->definition.skip_errors,

@@ -54,7 +54,8 @@ bool mh_script_is_series(const mh_script *script); /* it is a runner, of however
 /* Takes the one at `place` of the series; at first it is 0. */
 void mh_script_select(mh_script *script, size_t place);
 /* The one taken; NULL of a runner that names none. Lives as long as the script, its content until another is taken. Its
- * command is "mighost <target>". It may be evaluated on any thread, one at a time. */
+ * command is "mighost <target>", its script what runs it alone: of a runner's member the export, perhaps of another file,
+ * and the target where it has but a name. It may be evaluated on any thread, one at a time. */
 const struct mh_migration *mh_script_migration(const mh_script *script);
 /* Where the one taken says `parallelize = true` (else nothing): the script is opened until there are `count` more of it, for
  * as many threads more; the migration has them as its helpers. They stay, for others of the series that say so.

@@ -4,9 +4,10 @@
 
 #include "definition.h"
 #include "evaluation.h"
+#include "exports.h"
 
 struct mh_lua_member {
-  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
+  struct mh_lua_origin origin; /* where it is one of a runner's; else but a name */
   struct mh_lua_definition definition;
   struct mh_lua_functions functions;
 };

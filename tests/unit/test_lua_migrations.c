@@ -188,7 +188,7 @@ static void names_of_a_series(void **state) {
   assert_int_equal(mh_script_count(script), 3);
   assert_string_equal(mh_script_migration(script)->name, "several:b"); /* the first is taken */
   assert_string_equal(strrchr(mh_script_migration(script)->command, '/'), "/several.lua:runAll");
-  assert_string_equal(strrchr(mh_script_migration(script)->script, '/'), "/several.lua:runAll");
+  assert_string_equal(strrchr(mh_script_migration(script)->script, '/'), "/several.lua:b");
   expect_names(script, "several:b own several:a");
   script = open_script(f, "several.lua:one");
   assert_true(mh_script_is_series(script));
@@ -206,6 +206,44 @@ static void names_of_a_series(void **state) {
   expect_names(open_script(f, "m.lua:all"), "alone others:x m:own m:also");
   write_script(f, "m.lua", "local o = require 'others'\nreturn migrations.runner { o.y, o.x, " DEFINE("name = 'mine'") " }");
   expect_names(open_script(f, "m.lua"), "others:y others:x mine");
+}
+
+/* What runs a member by itself, as its script says, is the same migration of the same text. */
+static void expect_same_alone(struct fixture *f, const struct mh_migration *member, const char *script) {
+  mh_script *alone;
+  const char *target = member->script, *base = strrchr(target, '/');
+  if (strcmp(base + 1, script) != 0) fail_msg("%s is run from %s, not from %s", member->name, target, script);
+  OK(mh_script_open(target, &(struct mh_script_options){0}, &alone, &f->err));
+  if (!mh_script_is_series(alone)) {
+    assert_string_equal(mh_script_migration(alone)->name, member->name);
+    assert_string_equal(mh_script_migration(alone)->script_hash, member->script_hash);
+  }
+  mh_script_close(alone);
+}
+
+static void scripts_of_a_series(void **state) {
+  struct fixture *f = *state;
+  static const char *const scripts[] = {"alone.lua", "others.lua:x", "m.lua:own", "m.lua:also", "others.lua:z", "m.lua:all"};
+  write_script(f, "deep.lua", "return {}");
+  write_script(f, "alone.lua", "require 'deep' return " DEFINE(""));
+  write_script(f, "others.lua", "local alone = require 'alone' require 'deep'\n"
+                                "return { x = " DEFINE("") ", y = " DEFINE("") ", z = " DEFINE("name = 'named'") " }");
+  write_script(f, "m.lua",
+               "local own, others = " DEFINE("name = 'mine'") ", require 'others'\n"
+               "return { own = own, also = others.y, all = migrations.runner { require 'alone', others.x, own, others.y, "
+               "others.z, " DEFINE("name = 'nowhere'") " } }");
+  mh_script *script = open_script(f, "m.lua:all");
+  for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+    mh_script_select(script, i);
+    expect_same_alone(f, mh_script_migration(script), scripts[i]);
+  }
+  char hash[33];
+  snprintf(hash, sizeof hash, "%s", mh_script_migration(script)->script_hash); /* of m.lua */
+  mh_script_select(script, 2);
+  assert_string_equal(mh_script_migration(script)->script_hash, hash);
+  mh_script_select(script, 1);
+  assert_string_not_equal(mh_script_migration(script)->script_hash, hash);
+  mh_script_close(script);
 }
 
 static void options_of_a_series(void **state) {
@@ -925,6 +963,7 @@ static void a_query_that_reads_too_much(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(names_of_a_series),
+      TEST(scripts_of_a_series),
       TEST(options_of_a_series),
       TEST(members_are_evaluated_as_they_are_taken),
       TEST(runners_that_are_refused),
