@@ -37,6 +37,7 @@ static inline bool mh_run_is_live(enum mh_run_state state) {
 
 enum {
   MH_RUN_RANGE_BYTES_MAX = 4096, /* of a customRange, as mh_query_describe() writes it */
+  MH_RUN_NEXT_BYTES_MAX = 4096,  /* of the names that follow; those beyond are left out */
   MH_RUN_PLACE_BYTES_MAX = 512   /* of the cursor in it: a longer place is cut, and what follows it is known as visited */
 };
 
@@ -64,6 +65,7 @@ struct mh_run_record {
   double resumed;         /* when the process that works on it, or did last, took it up, */
   uint64_t resumed_at;    /* how many documents were processed then, */
   double rate;            /* and its documents a second since */
+  char next[MH_RUN_NEXT_BYTES_MAX + 1]; /* names of those that follow in the series, a line each; none after success */
   char error[1401], error_place[641], error_id[MH_FOREIGN_ID_BYTES_MAX + 1], traceback[4097];
 };
 
