@@ -185,6 +185,8 @@ static mh_status take_up(struct run *run, mh_commit *commit, struct mh_error *er
   snprintf(record->name, sizeof record->name, "%s", migration->name);
   snprintf(record->script, sizeof record->script, "%s", migration->script);
   snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
+  int code_size = snprintf(record->code, sizeof record->code, "%s", migration->code ? migration->code : "");
+  if ((size_t)code_size >= sizeof record->code) record->code[0] = 0; /* cut it would be another */
   record->batch_size = fixed_batch_size(run);
   record->lock_ms = run->options->lock_budget_ms;
   record->throttle = run->options->throttle;

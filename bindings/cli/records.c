@@ -165,8 +165,10 @@ static mh_status print_command(const char *before, bool ok, struct mh_buffer *co
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
-  if (!record->script[0]) return MH_OK;
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, record->script) &&
+  if (!record->script[0] && !record->code[0]) return MH_OK;
+  bool ok = mh_command_begin(cli, &command) &&
+            (record->script[0] ? mh_command_word(&command, record->script)
+                               : mh_buffer_append_text(&command, " ") && mh_buffer_append_text(&command, record->code)) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
 }
