@@ -90,8 +90,8 @@ race: all $(BUILD)/unit/test_deploy_model ## other processes write during runs o
 	@tests/race_deploy.py --rounds 350
 	@MIGHOST_MODEL_ACTIONS=2 $(BUILD)/unit/test_deploy_model
 
-crash: all ## kill -9 at random moments, 20 times over a run of 1,000,000 documents
-	@tests/crash.py --documents 1000000 --kills 20
+crash: all ## kill -9 runs of every kind at random moments, 1,000 times over 100,000 documents
+	@tests/crash.py --kills 1000
 
 fuzz: ## libFuzzer over the JSON and BSON readers, a minute each (needs clang)
 	@mkdir -p build/fuzz

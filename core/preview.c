@@ -324,7 +324,7 @@ mh_status mh_preview(mh_store *store, const struct mh_migration *migration, cons
   struct preview preview = {
       .migration = migration,
       .options = options,
-      .walk = {.migration = migration, .id = options->id, .from_cursor = options->from_cursor},
+      .walk = {.migration = migration, .id = options->id},
       .batch = calloc(MH_PREVIEW_BATCH_DOCUMENTS, sizeof *preview.batch)};
   mh_status status = preview.batch ? all_batches(&preview, store, err) : mh_fail_nomem(err);
   mh_preview_walk_end(&preview.walk);

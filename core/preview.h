@@ -41,7 +41,6 @@ struct mh_preview_options {
   const char *id;        /* just this document; NULL: all */
   bool strict;           /* see struct mh_evaluation_mode */
   bool verify;           /* the script's own `verify` instead of migrateOne */
-  bool from_cursor;      /* go on behind the record's cursor, not from the beginning */
   _Atomic bool *stop;    /* NULL: never */
   void *self;            /* for the two below */
   mh_status (*on_document)(void *self, const struct mh_preview_document *document, struct mh_error *err);

@@ -49,29 +49,14 @@ static mh_status count_range(struct mh_preview_walk *walk, struct mh_error *err)
   return status;
 }
 
-/* Goes on where the record stands, in the range that it was begun with. */
-static mh_status begin_at_cursor(struct mh_preview_walk *walk, struct mh_error *err) {
-  struct mh_run_record record;
-  bool found;
-  mh_status status = mh_run_record_read(mh_txn_snapshot(walk->txn), walk->migration->name, &record, &found, err);
-  if (status || !found) return status;
-  walk->ended = record.at_end;
-  walk->has_last = record.has_cursor && !record.range_size;
-  walk->last = record.cursor;
-  bool ok = mh_buffer_append(&walk->range, record.range, record.range_size) &&
-            mh_buffer_append(&walk->place, record.place, record.place_size);
-  return ok ? MH_OK : mh_fail_nomem(err);
-}
-
 static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
   struct mh_document document;
   bool found;
   walk->documents = walk->table->documents;
   walk->total = 1;
   if (walk->id) return find_one(walk, &document, &found, err);
-  mh_status status = walk->from_cursor ? begin_at_cursor(walk, err) : MH_OK;
-  if (!status) status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
-  if (!status && !walk->from_cursor) status = ask_range(walk, err);
+  mh_status status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
+  if (!status) status = ask_range(walk, err);
   if (status) return status;
   if (walk->range.size) return count_range(walk, err);
   mh_txn_end(walk->range_txn);
@@ -94,7 +79,7 @@ mh_status mh_preview_walk_begin(struct mh_preview_walk *walk, mh_txn *txn, struc
     status = mh_txn_renew(walk->range_txn, NULL, err);
   if (status) return status;
   walk->begun = true;
-  return walk->id || walk->ended ? MH_OK : open_batch(walk, err);
+  return walk->id ? MH_OK : open_batch(walk, err);
 }
 
 mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *err) {

@@ -9,7 +9,6 @@
 struct mh_preview_walk {
   const struct mh_migration *migration;
   const char *id;          /* just this document; NULL: all */
-  bool from_cursor;        /* go on where the migration's record stands */
   uint64_t total;          /* documents there are, when it began */
 
   bool begun, ended, has_last;

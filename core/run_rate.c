@@ -1,26 +1,34 @@
 #include "run_rate.h"
 
-#include "clock.h"
-
 static void sample(struct mh_run_rate *rate, double now_ms, uint64_t processed) {
   rate->samples[rate->next].ms = now_ms;
   rate->samples[rate->next].processed = processed;
   rate->next = (rate->next + 1) % MH_RATE_SAMPLES;
   if (rate->count < MH_RATE_SAMPLES) rate->count++;
-  rate->sampled_ms = now_ms;
 }
 
-void mh_run_rate_begin(struct mh_run_rate *rate, uint64_t processed) {
-  *rate = (struct mh_run_rate){0};
-  sample(rate, mh_clock_ms(CLOCK_MONOTONIC), processed);
+void mh_run_rate_begin(struct mh_run_rate *rate, double now_ms, uint64_t processed) {
+  *rate = (struct mh_run_rate){.began_ms = now_ms};
+  sample(rate, now_ms, processed);
 }
 
-void mh_run_rate_note(struct mh_run_rate *rate, struct mh_run_record *record) {
-  double now_ms = mh_clock_ms(CLOCK_MONOTONIC);
-  size_t oldest = rate->count < MH_RATE_SAMPLES ? 0 : rate->next;
-  double ms = now_ms - rate->samples[oldest].ms;
-  if (ms > 0) record->rate = (double)(record->processed - rate->samples[oldest].processed) / (ms / 1e3);
-  if (now_ms - rate->sampled_ms >= MH_RATE_SAMPLE_MS) sample(rate, now_ms, record->processed);
+/* The sample `age` steps back, 0 the newest. */
+static size_t sample_back(const struct mh_run_rate *rate, size_t age) {
+  return (rate->next + MH_RATE_SAMPLES - 1 - age) % MH_RATE_SAMPLES;
+}
+
+void mh_run_rate_note(struct mh_run_rate *rate, double now_ms, struct mh_run_record *record) {
+  double elapsed_ms = now_ms - rate->began_ms;
+  double window_ms = elapsed_ms / 2 < MH_RATE_WINDOW_MS ? elapsed_ms / 2 : MH_RATE_WINDOW_MS;
+  size_t age = 0;
+  while (age + 1 < rate->count && now_ms - rate->samples[sample_back(rate, age)].ms < window_ms) age++;
+  size_t since = sample_back(rate, age);
+  double ms = now_ms - rate->samples[since].ms;
+  if (ms > 0) record->rate = (double)(record->processed - rate->samples[since].processed) / (ms / 1e3);
+  double pause_ms = elapsed_ms / 80;
+  if (pause_ms < MH_RATE_SAMPLE_LEAST_MS) pause_ms = MH_RATE_SAMPLE_LEAST_MS;
+  if (pause_ms > MH_RATE_SAMPLE_MOST_MS) pause_ms = MH_RATE_SAMPLE_MOST_MS;
+  if (now_ms - rate->samples[sample_back(rate, 0)].ms >= pause_ms) sample(rate, now_ms, record->processed);
 }
 
 double mh_run_eta_s(const struct mh_run_record *record) {

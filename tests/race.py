@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Races a run against other processes that write the same table: imports that append, that insert and rewrite by
-_id, and a migration of another table that inserts into it.
+"""Races runs of every kind against other processes that write the same table: imports that append, that insert and
+rewrite by _id, and a migration of another table that inserts into it.
 
-At the end: no document was migrated twice; none is left out that was inserted before the run ended; `processed`
-tells how many were migrated; nothing was lost."""
+At the end: no document was migrated twice; none is left out that was inserted before the run ended, or with catchUp
+rewritten; `processed` tells how many were migrated; nothing was lost. A run along an index moves the documents in it, and
+so do the others."""
 
 import argparse
 import collections
@@ -17,14 +18,51 @@ import tempfile
 import threading
 import time
 
+SCHEMA = """return defineSchema {
+  t = defineTable(v.any()):index("by_k", { "k" }),
+  feed = defineTable(v.any()),
+}
+"""
 MIGRATION = """return migrations.define {
-  table = "t",
+  table = "t", OPTIONS
   migrateOne = function(ctx, doc)
     for _ = 1, WORK do end
-    return { n = (doc.n or 0) + 1 }
+    return { n = (doc.n or 0) + 1RETURNS }
   end,
 }
 """
+KEYS = 100_000  # of documents that wait are below; the walk moves most of them by so much, ahead or behind
+ALONG = 'customRange = function(query) return query:withIndex("by_k") end,'
+MOVES = ", k = (doc.k or 0) + ({ KEYS, -KEYS, 0, 10 })[(doc.i or 0) % 4 + 1]".replace("KEYS", str(KEYS))
+
+
+class Kind:
+    def __init__(self, name, options, moves=False):
+        self.name, self.options, self.moves = name, options, moves
+        self.catches_up = "catchUp" in options
+
+    def script(self, work):
+        return MIGRATION.replace("OPTIONS", self.options).replace("WORK", str(work)).replace(
+            "RETURNS", MOVES if self.moves else "")
+
+    def key(self, i):
+        """Of a document of the first ones, afterwards."""
+        return key_of(i) + self.moves * (KEYS, -KEYS, 0, 10)[i % 4]
+
+
+KINDS = [
+    Kind("in key order", ""),
+    Kind("along an index, catching up", ALONG + " catchUp = true,", moves=True),
+    Kind("in key order, catching up", "catchUp = true,"),
+    Kind("along an index", ALONG, moves=True),
+    Kind("in parallel", "parallelize = true,"),
+]
+
+
+def key_of(i):
+    return i * 7919 % KEYS
+
+
 FEEDER = """return migrations.define {
   table = "feed",
   batchSize = 3,
@@ -62,7 +100,7 @@ class Race:
     def append(self):
         for round_number in self._rounds():
             mark = f"append {round_number}"
-            self.run("import", "t", "-", "--append", stdin=json_lines({"mark": mark} for _ in range(5)))
+            self.run("import", "t", "-", "--append", stdin=json_lines({"mark": mark, "k": random.randrange(KEYS)} for _ in range(5)))
             self.inserted.append((mark, time.time() * 1000))
 
     def append_behind(self):
@@ -79,7 +117,8 @@ class Race:
         for round_number in self._rounds():
             mark = f"upsert {round_number}"
             new = [{"_id": f"new {round_number} {i}", "mark": mark} for i in range(3)]
-            rewritten = [{"_id": f"d{round_number * 13 % 500 + i}", "again": round_number} for i in range(3)]
+            rewritten = [{"_id": f"d{round_number * 13 % 500 + i}", "again": round_number, "k": random.randrange(-KEYS, KEYS)}
+                         for i in range(3)]
             self.run("import", "t", "-", "--upsert", stdin=json_lines(new + rewritten))
             self.inserted.append((mark, time.time() * 1000))
 
@@ -102,7 +141,7 @@ def main():
     parser.add_argument("--program", default=str(pathlib.Path(__file__).resolve().parent.parent / "mighost"))
     parser.add_argument("--documents", type=int, default=5_000)
     parser.add_argument("--seconds", type=float, default=2, help="about how long a run takes alone")
-    parser.add_argument("--rounds", type=int, default=1, help="with batches of other sizes each")
+    parser.add_argument("--rounds", type=int, default=1, help="one kind after the other, with batches of other sizes")
     parser.add_argument("--seed", type=int, default=time.time_ns())
     options = parser.parse_args()
     program = shutil.which(options.program) or sys.exit(f"there is no program {options.program}")
@@ -113,15 +152,18 @@ def main():
         seconds = options.seconds if round_number == 0 else options.seconds * chance.uniform(0.1, 1.5)
         with tempfile.TemporaryDirectory(prefix="mighost-race-") as directory:
             race = Race(str(pathlib.Path(program).absolute()), pathlib.Path(directory))
-            run(race, options.documents, seconds, batch_size)
+            run(race, KINDS[round_number % len(KINDS)], options.documents, seconds, batch_size)
     print(f"every document was migrated exactly once\n{options.rounds} passed, 0 failed")
 
 
-def run(race, document_count, seconds, batch_size):
-    race.run("import", "t", "-", stdin=json_lines({"_id": f"d{i}", "i": i} for i in range(document_count)))
+def run(race, kind, document_count, seconds, batch_size):
+    race.run("import", "t", "-",
+             stdin=json_lines({"_id": f"d{i}", "i": i, "k": key_of(i)} for i in range(document_count)))
     race.run("import", "feed", "-", stdin=json_lines({"i": i} for i in range(FED)))
     work = int(seconds / document_count * 2e8)  # turns of an empty loop: about 5 ns each
-    (race.directory / "count.lua").write_text(MIGRATION.replace("WORK", str(work)))
+    (race.directory / "schema.lua").write_text(SCHEMA)
+    race.run("deploy", "schema.lua")
+    (race.directory / "count.lua").write_text(kind.script(work))
     (race.directory / "feeder.lua").write_text(FEEDER)
     writers = [threading.Thread(target=writer) for writer in (race.append, race.append_behind, race.upsert, race.feed)]
     for writer in writers:
@@ -134,12 +176,14 @@ def run(race, document_count, seconds, batch_size):
         writer.join()
     if race.faults:
         sys.exit("\n".join(race.faults))
-    stored = check(race, document_count)
-    print(f"{stored - document_count} documents inserted by {len(race.inserted)} imports and another migration "
+    stored = check(race, kind, document_count)
+    if race.faults:
+        sys.exit("\n".join(race.faults))
+    print(f"{kind.name}: {stored - document_count} documents inserted by {len(race.inserted)} imports and another migration "
           f"during {took_seconds:.1f} s, {f'{batch_size} a batch' if batch_size else 'batches by time'}", flush=True)
 
 
-def check(race, document_count):
+def check(race, kind, document_count):
     """Returns how many documents there are."""
     stored = [json.loads(line) for line in race.run("export", "t").splitlines()]
     record = next(record for record in json.loads(race.run("status", "--json")) if record["name"] == "count")
@@ -148,9 +192,13 @@ def check(race, document_count):
         sys.exit(f"migrated more than once: {twice[:5]}")
     before_end = {mark for mark, ended in race.inserted if ended < record["latestEnd"]}
     left_out = [document for document in stored if "n" not in document
-                and (document.get("mark") in before_end or "i" in document)]
+                and (document.get("mark") in before_end or "i" in document
+                     or kind.catches_up and f"upsert {document.get('again')}" in before_end)]
     if left_out:
         sys.exit(f"{len(left_out)} left out, among them: {left_out[:5]}")
+    misplaced = [document for document in stored if "i" in document and document["k"] != kind.key(document["i"])]
+    if misplaced:
+        sys.exit(f"{len(misplaced)} have a key that nobody gave them: {misplaced[:5]}")
     missing = {f"d{i}" for i in range(document_count)} - {document["_id"] for document in stored}
     marks = collections.Counter(document.get("mark") for document in stored)
     incomplete = [mark for mark, _ in race.inserted if marks[mark] != (5 if mark.startswith("append") else 3)]
@@ -163,6 +211,7 @@ def check(race, document_count):
     migrated = sum("n" in document or "again" in document for document in stored)
     if record["state"] != "success" or record["processed"] != migrated:
         sys.exit(f"{migrated} documents were migrated, but the status is {record}")
+    race.run("check", "-q")
     return len(stored)
 
 

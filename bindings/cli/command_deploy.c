@@ -29,11 +29,11 @@ static mh_status print_broken(const struct mh_cli *cli, const struct mh_mending 
 }
 
 /* What does not fit, and how to mend it. */
-static mh_status print_refusal(const struct mh_cli *cli, const struct mh_deployment *deployment,
+static mh_status print_refusal(const struct mh_cli *cli, const struct mh_deployment *deployment, mh_store *store,
                                const struct mh_deploy_report *report, struct mh_error *err) {
   struct mh_mending mending = {0};
   mh_deploy_print_breaches(cli, report);
-  mh_status status = cli->quiet ? MH_OK : mh_mending_plan(&mending, deployment, report, err);
+  mh_status status = cli->quiet ? MH_OK : mh_mending_plan(&mending, deployment, store, report, err);
   if (!status && mending.count) {
     mh_mending_print_scripts(cli, &mending);
     puts("\nto mend them:");
@@ -50,12 +50,12 @@ static void print_notices(const struct mh_cli *cli, const struct mh_deploy_repor
   if (report->replaced) mh_print_notice(cli, "a deploy of another schema had died; it was given up");
 }
 
-static mh_status print_report(const struct mh_cli *cli, const struct mh_deployment *deployment,
+static mh_status print_report(const struct mh_cli *cli, const struct mh_deployment *deployment, mh_store *store,
                               const struct mh_deploy_report *report, bool refused, struct mh_error *err) {
   const struct mh_deploy_shown shown = {deployment->file, deployment->dry_run, refused};
   print_notices(cli, report);
   if (cli->json) return mh_json_print(mh_deploy_json(report, &shown), err);
-  if (refused) return print_refusal(cli, deployment, report, err);
+  if (refused) return print_refusal(cli, deployment, store, report, err);
   if (!cli->quiet) mh_deploy_print_changes(report, &shown);
   return MH_OK;
 }
@@ -91,7 +91,7 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   if (!status && !planned) status = mh_deployment_run(&deployment, cli, store, mh_buffer_slice(&bson), &report, &err);
   bool refused = status && mh_deployment_refused(&report);
   if (!status || refused) {
-    mh_status printed = print_report(cli, &deployment, &report, refused, &unprinted);
+    mh_status printed = print_report(cli, &deployment, store, &report, refused, &unprinted);
     if (printed) {
       status = printed;
       err = unprinted;

@@ -5,6 +5,7 @@
 #include "render.h"
 #include "status_table.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { HISTORY_LIMIT, HISTORY_SCRIPTS };
@@ -126,7 +127,7 @@ static bool add_line(cJSON *object, const struct mh_history_line *line) {
          mh_json_add_text(object, "scriptHash", line->script_hash) &&
          mh_json_add_text(object, "arguments", line->arguments) &&
          mh_json_add_text(object, "state", line->state) &&
-         cJSON_AddNumberToObject(object, "began", line->began) &&
+         cJSON_AddNumberToObject(object, "began", floor(line->began)) &&
          (line->ended > 0 ? cJSON_AddNumberToObject(object, "ended", line->ended)
                           : cJSON_AddNullToObject(object, "ended")) &&
          cJSON_AddNumberToObject(object, "processedBefore", (double)line->processed_before) &&

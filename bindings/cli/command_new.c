@@ -21,7 +21,7 @@ static const struct mh_option options[] = {
 
 static mh_status print_command(const struct mh_cli *cli, const char *path, bool dry_run, struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, path) &&
+  bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, path) &&
             (!dry_run || mh_command_word(&command, "--dry-run")) && mh_buffer_append(&command, "", 1);
   if (ok) {
     fputs("  ", stdout);
@@ -128,7 +128,7 @@ static mh_status mend(const struct mh_cli *cli, const struct mh_deployment *depl
   struct mh_mending mending = {0};
   mh_status status = mh_deployment_run(deployment, cli, store, bson, &report, err);
   if (mh_deployment_refused(&report)) status = MH_OK; /* that is what it is for */
-  if (!status) status = mh_mending_plan(&mending, deployment, &report, err);
+  if (!status) status = mh_mending_plan(&mending, deployment, store, &report, err);
   if (!status) status = mh_mending_write(&mending, err);
   if (!status) status = print_mending(cli, &mending, err);
   mh_mending_free(&mending);

@@ -205,7 +205,7 @@ static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_
   mh_status status = look(&verification, store, stop, err);
   if (!status && array && !cJSON_AddItemToArray(array, new_json(&verification))) status = mh_fail_nomem(err);
   if (!status && !array) print_text(&verification);
-  if (!status) mh_preview_print_failure(cli, verification.migration, &verification.facts);
+  if (!status) mh_preview_print_failure(cli, verification.migration, "verifying", &verification.facts);
   if (!status) print_repeats(&verification);
   if (!status) status = print_state(&verification, store, err);
   *complete = is_complete(&verification);
@@ -270,11 +270,12 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
 
 const struct mh_command mh_command_verify = {
     .name = "verify",
-    .operands = "NAME|SCRIPT.lua[:EXPORT]",
+    .operands = "NAME",
     .summary = "tell whether a migration has anything left to do",
     .details = "Asks the script's own `verify` function of each document; where it has none, which documents migrateOne\n"
                "would still change, and such that fail. Nothing is written. Prints how many remain, and up to ten of\n"
-               "them; the status is 1 if any do. NAME is that of a migration that has run on this store.",
+               "them; the status is 1 if any do. NAME is that of a migration that has run on this store, or SCRIPT.lua[:EXPORT],\n"
+               "which need not have run.",
     .options = options,
     .operands_least = 1,
     .operands_most = 1,

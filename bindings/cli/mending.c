@@ -35,6 +35,8 @@ static bool holds(const char *path, struct mh_slice text, bool *exists) {
 struct content {
   const struct mh_deployment *deployment;
   const struct mh_deploy_report *report;
+  const struct mh_run_record *records; /* of migrations that have run on the store */
+  size_t record_count;
   size_t table;
 };
 typedef mh_status write_text(const struct content *content, const char *path, struct mh_buffer *out,
@@ -53,6 +55,20 @@ static mh_status write_widened(const struct content *content, const char *path, 
   return mh_mending_widen(content->report, content->deployment->file, out, err);
 }
 
+/* Whether a migration has run whose name ends with that of this file: run again, it would not begin at the first
+ * document. One that has not ended goes on, as long as the file is still the same. */
+static bool has_run(const struct content *content, const struct mh_mending_file *file) {
+  const char *slash = strrchr(file->path, '/'), *base = slash ? slash + 1 : file->path;
+  size_t size = strlen(base) - strlen(".lua");
+  for (size_t i = 0; i < content->record_count; i++) {
+    const struct mh_run_record *record = &content->records[i];
+    const char *last = strrchr(record->name, '/'), *name = last ? last + 1 : record->name;
+    if (strlen(name) == size && memcmp(name, base, size) == 0)
+      return record->state == MH_RUN_SUCCESS || !file->there;
+  }
+  return false;
+}
+
 /* Finds a name that is free: `stem`.lua, `stem`_2.lua, ... */
 static mh_status place_file(const char *stem, const struct content *content, write_text *write,
                             struct mh_mending_file *file, struct mh_error *err) {
@@ -66,9 +82,10 @@ static mh_status place_file(const char *stem, const struct content *content, wri
     if (status) return status;
     bool exists;
     file->there = holds(file->path, mh_buffer_slice(&file->text), &exists);
-    if (!exists || file->there) return MH_OK;
+    bool free_name = (!exists || file->there) && !has_run(content, file);
+    if (free_name) return MH_OK;
   }
-  return mh_fail(err, MH_REFUSED, "%s exists, and those up to %d; move some away", file->path, NAMES_MOST);
+  return mh_fail(err, MH_REFUSED, "%s exists or has run, and so do those up to it; move some away", file->path);
 }
 
 /* The schema beside the one given: "schema" of "schema.lua" and "_widened". */
@@ -87,13 +104,12 @@ static mh_status place_widened(struct mh_mending *mending, const struct content 
   return place_file(stem, content, write_widened, &mending->widened, err);
 }
 
-mh_status mh_mending_plan(struct mh_mending *mending, const struct mh_deployment *deployment,
-                          const struct mh_deploy_report *report, struct mh_error *err) {
+static mh_status plan(struct mh_mending *mending, struct content *content, struct mh_error *err) {
+  const struct mh_deployment *deployment = content->deployment;
+  const struct mh_deploy_report *report = content->report;
   mh_path directory, stem;
-  mending->deployment = deployment;
   mending->scripts = calloc(report->table_count + 1, sizeof *mending->scripts);
   if (!mending->scripts) return mh_fail_nomem(err);
-  struct content content = {deployment, report, 0};
   mh_status status = mh_script_directory(deployment->scripts_root, directory, err);
   for (size_t i = 0; !status && i < report->table_count; i++) {
     const struct mh_deploy_table *table = &report->tables[i];
@@ -101,13 +117,25 @@ mh_status mh_mending_plan(struct mh_mending *mending, const struct mh_deployment
     struct mh_mending_file *file = &mending->scripts[mending->count++];
     file->table = table->name;
     file->documents = table->breaches.documents;
-    content.table = i;
+    content->table = i;
     if ((size_t)snprintf(stem, sizeof stem, "%sfix_%s", directory, table->name) >= sizeof stem)
       status = mh_fail(err, MH_INVALID, "the path %.100s... is too long", directory);
     else
-      status = place_file(stem, &content, write_script, file, err);
+      status = place_file(stem, content, write_script, file, err);
   }
-  return status ? status : place_widened(mending, &content, err);
+  return status ? status : place_widened(mending, content, err);
+}
+
+mh_status mh_mending_plan(struct mh_mending *mending, const struct mh_deployment *deployment, mh_store *store,
+                          const struct mh_deploy_report *report, struct mh_error *err) {
+  struct content content = {.deployment = deployment, .report = report};
+  struct mh_run_record *records;
+  mending->deployment = deployment;
+  mh_status status = mh_run_records(store, &records, &content.record_count, err);
+  content.records = records;
+  if (!status) status = plan(mending, &content, err);
+  free(records);
+  return status;
 }
 
 static mh_status write_file(const struct mh_mending_file *file, struct mh_error *err) {

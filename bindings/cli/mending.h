@@ -3,7 +3,7 @@
  * A table whose documents do not fit gets a migration, scripts/fix_<table>.lua. Where the active schema would refuse
  * what that writes, there is a schema to deploy before: the active one, in which such a table takes documents as they
  * are and as they are to be (widen, migrate, narrow). Nothing is overwritten: a file that is there and holds something
- * else makes it fix_<table>_2.lua, which is another migration, as it should be. */
+ * else makes it fix_<table>_2.lua, which is another migration, as it should be; so does one of that name that has run. */
 #ifndef MH_MENDING_H
 #define MH_MENDING_H
 
@@ -25,8 +25,9 @@ struct mh_mending {
   struct mh_mending_file widened;
 };
 
-/* Works out what is to be written; `mending` is all zero, and borrows from the report and the deployment. */
-mh_status mh_mending_plan(struct mh_mending *mending, const struct mh_deployment *deployment,
+/* Works out what is to be written; `mending` is all zero, and borrows from the report and the deployment. `store` is the
+ * one that the report is of. */
+mh_status mh_mending_plan(struct mh_mending *mending, const struct mh_deployment *deployment, mh_store *store,
                           const struct mh_deploy_report *report, struct mh_error *err);
 mh_status mh_mending_write(const struct mh_mending *mending, struct mh_error *err);
 void mh_mending_free(struct mh_mending *mending);

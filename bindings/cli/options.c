@@ -53,8 +53,10 @@ static mh_status unknown(const struct target targets[2], const char *word, struc
 /* ---- values ---- */
 
 static mh_status out_of_range(const struct mh_option *option, const char *text, struct mh_error *err) {
-  const char *kind = option->kind == MH_OPTION_COUNT ? "a whole number" : "a number";
-  return mh_fail(err, MH_USAGE, "--%s takes %s from %.10g to %.10g, not '%.80s'", option->name, kind, option->least,
+  if (option->kind == MH_OPTION_COUNT)
+    return mh_fail(err, MH_USAGE, "--%s takes a whole number from %.0f to %.0f, not '%.80s'", option->name, option->least,
+                   option->most, text);
+  return mh_fail(err, MH_USAGE, "--%s takes a number from %.10g to %.10g, not '%.80s'", option->name, option->least,
                  option->most, text);
 }
 

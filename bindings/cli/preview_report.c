@@ -12,7 +12,7 @@ struct report {
   const struct mh_cli *cli;
   const struct mh_migration *migration;
   const struct mh_preview_options *options;
-  const char *run_command;
+  const struct mh_preview_next *next;
   cJSON *array;            /* for the report; NULL: it is printed */
   struct mh_progress progress;
   struct mh_preview_facts facts;
@@ -176,7 +176,7 @@ static void print_losses(const struct report *report) {
 
 /* ---- what fails, and what is odd ---- */
 
-void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration,
+void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migration *migration, const char *doing,
                               const struct mh_preview_facts *facts) {
   uint64_t failed = mh_preview_failed(facts);
   struct mh_error fault;
@@ -184,13 +184,11 @@ void mh_preview_print_failure(const struct mh_cli *cli, const struct mh_migratio
   if (!failed) return;
   mh_document_fault(facts->first_failed, migration->script, facts->first_error.place, facts->first_error.message, &fault);
   mh_print_error(cli, &fault);
-  fputs("while migrating ", stderr);
+  fprintf(stderr, "while %s ", doing);
   mh_print_styled(stderr, cli->color_err, MH_STYLE_BOLD, facts->first_failed);
   if (failed > 1) fprintf(stderr, ", the first of %s that fail", mh_things_text(failed, "document", count));
   fputc('\n', stderr);
-  size_t size = strlen(facts->traceback);
-  mh_print_styled(stderr, cli->color_err, MH_STYLE_DIM, facts->traceback);
-  if (size && facts->traceback[size - 1] != '\n') fputc('\n', stderr);
+  mh_print_traceback(cli, facts->traceback);
 }
 
 /* Given its result again: an error with --strict. */
@@ -228,7 +226,14 @@ static void print_warnings(const struct report *report) {
 
 /* ---- the end ---- */
 
-/* What a run would make of the documents that fail. */
+/* Whether a run would look at more than this. */
+static bool looked_at_some(const struct report *report) {
+  const struct mh_preview_facts *facts = &report->facts;
+  if (report->interrupted || report->options->id || facts->documents + facts->passed_over < report->total) return true;
+  return facts->passed_over && report->migration->script[0]; /* that of -e passes them over as well */
+}
+
+/* What a run would make of it, and which command that is. */
 static void print_advice(const struct report *report) {
   const struct mh_preview_facts *facts = &report->facts;
   uint64_t failed = mh_preview_failed(facts);
@@ -239,16 +244,16 @@ static void print_advice(const struct report *report) {
            failed == 1 ? "s" : "");
   else if (failed)
     fputs("; a run would stop at the first that fails: mend the script, or leave them out with --on-error skip", stdout);
-  else if (!facts->changed && !report->interrupted)
+  else if (!facts->changed && !looked_at_some(report))
     fputs(", and a run would change nothing", stdout);
-  fputs(failed ? "; to run it: " : "; run it with: ", stdout);
-  mh_print_plain(stdout, report->run_command);
+  fputs(report->next->again ? "; it is complete, to run it again: " : failed ? "; to run it: " : "; run it with: ", stdout);
+  mh_print_plain(stdout, report->next->command);
   putchar('\n');
 }
 
 static mh_status print_json(struct report *report, struct mh_error *err) {
   const struct mh_preview_about about = {.migration = report->migration,
-                                         .command = report->run_command,
+                                         .command = report->next->command,
                                          .total = report->total,
                                          .seconds = report->seconds,
                                          .interrupted = report->interrupted};
@@ -267,7 +272,7 @@ static mh_status print(struct report *report, struct mh_error *err) {
     print_shapes(report);
     print_losses(report);
   }
-  mh_preview_print_failure(report->cli, report->migration, &report->facts);
+  mh_preview_print_failure(report->cli, report->migration, "migrating", &report->facts);
   print_warnings(report);
   if (for_a_person(report)) print_advice(report);
   return status;
@@ -298,11 +303,11 @@ static int show(struct report *report, mh_store *store) {
 }
 
 int mh_preview_report(const struct mh_cli *cli, mh_store *store, mh_script *script,
-                      const struct mh_preview_options *options, const char *run_command, cJSON *array) {
+                      const struct mh_preview_options *options, const struct mh_preview_next *next, cJSON *array) {
   struct report report = {.cli = cli,
                           .migration = mh_script_migration(script),
                           .options = options,
-                          .run_command = run_command,
+                          .next = next,
                           .array = array,
                           .changes = cli->json ? cJSON_CreateArray() : NULL};
   int result = show(&report, store);

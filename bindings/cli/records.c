@@ -105,7 +105,8 @@ void mh_document_fault(const char *document, const char *script, const char *pla
   if (strncmp(place, document, length) == 0) place += length + strspn(place + length, ": "); /* it may begin with it */
   mh_fail(fault, MH_SCRIPT, "%s", message);
   if (*place) mh_error_at(fault, "%s", place);
-  if (*document && *script && !strstr(place, ".lua")) mh_error_at(fault, "%s", script);
+  bool in_flag = strncmp(place, "--where", strlen("--where")) == 0;
+  if (*document && *script && !in_flag && !strstr(place, ".lua")) mh_error_at(fault, "%s", script);
 }
 
 void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
@@ -146,6 +147,19 @@ bool mh_command_word(struct mh_buffer *command, const char *word) {
   return ok && mh_buffer_append_text(command, "'");
 }
 
+bool mh_command_file(struct mh_buffer *command, const char *path) {
+  if (path[0] != '-') return mh_command_word(command, path);
+  struct mh_buffer here = {0};
+  bool ok = mh_buffer_append_text(&here, "./") && mh_buffer_append_text(&here, path) && mh_buffer_append(&here, "", 1) &&
+            mh_command_word(command, (const char *)here.data);
+  mh_buffer_free(&here);
+  return ok;
+}
+
+bool mh_command_name(struct mh_buffer *command, const char *name) {
+  return (name[0] != '-' || mh_command_word(command, "--")) && mh_command_word(command, name);
+}
+
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command) {
   return mh_buffer_append_text(command, "mighost") &&
          (!cli->db_given || (mh_command_word(command, "--db") && mh_command_word(command, cli->db)));
@@ -167,7 +181,7 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
   struct mh_buffer command = {0};
   if (!record->script[0] && !record->code[0]) return MH_OK;
   bool ok = mh_command_begin(cli, &command) &&
-            (record->script[0] ? mh_command_word(&command, record->script)
+            (record->script[0] ? mh_command_file(&command, record->script)
                                : mh_buffer_append_text(&command, " ") && mh_buffer_append_text(&command, record->code)) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
@@ -176,6 +190,7 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
                                 const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) && mh_command_word(&command, name);
+  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) &&
+            mh_command_name(&command, name);
   return print_command(before, ok, &command, after, err);
 }

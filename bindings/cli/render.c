@@ -52,6 +52,12 @@ void mh_print_error(const struct mh_cli *cli, const struct mh_error *err) {
   fputc('\n', stderr);
 }
 
+void mh_print_traceback(const struct mh_cli *cli, const char *traceback) {
+  size_t size = strlen(traceback);
+  mh_print_styled(stderr, cli->color_err, MH_STYLE_DIM, traceback);
+  if (size && traceback[size - 1] != '\n') fputc('\n', stderr); /* it was cut */
+}
+
 void mh_print_notice(const struct mh_cli *cli, const char *format, ...) {
   if (cli->quiet) return;
   char text[2048];

@@ -25,6 +25,8 @@ void mh_print_id(FILE *out, bool color, const char *id);
 
 /* "place: message", or "mighost: message" where there is no place, on standard error. */
 void mh_print_error(const struct mh_cli *cli, const struct mh_error *err);
+/* The stack that an error came with, on standard error; "" for none. */
+void mh_print_traceback(const struct mh_cli *cli, const char *traceback);
 /* "mighost: ..." on standard error, for what is worth knowing and no error; nothing with -q. */
 void mh_print_notice(const struct mh_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

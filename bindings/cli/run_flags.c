@@ -33,7 +33,7 @@ const struct mh_option mh_run_flags[MH_FLAGS + 1] = {
     [MH_FLAG_MAX_ERRORS] = {"max-errors", 0, MH_OPTION_COUNT, "N", 1, NUMBER_MAX,
                             "where failing documents are skipped: stop beyond N of them"},
     [MH_FLAG_STRICT] = {"strict", 0, MH_OPTION_FLAG, NULL, 0, 0,
-                        "fail where a document is changed, but not written"},
+                        "fail where a document is changed, but not written; with -n: where not idempotent"},
     [MH_FLAG_FROZEN] = {"frozen", 0, MH_OPTION_FLAG, NULL, 0, 0,
                         "refuse a script that changed since it began or completed"},
     [MH_FLAG_BATCH_SIZE] = {"batch-size", 0, MH_OPTION_COUNT, "N", 1, MH_BATCH_DOCUMENTS_MAX,

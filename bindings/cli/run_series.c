@@ -39,6 +39,7 @@ struct tally {
   size_t run, complete;
   uint64_t processed, changed; /* documents */
   uint64_t started_ns;
+  const char *told_changed; /* the hash of the last file that is known to have changed */
   bool wants_json;
   cJSON *json;                 /* an array with an object for each member; NULL: not asked for, or memory is gone */
 };
@@ -77,18 +78,6 @@ static void print_total(const struct mh_series *series, const struct tally *tall
 static mh_status add_helpers(const struct mh_series *series, mh_script *script, struct mh_error *err) {
   size_t threads = mh_run_flags_threads(series->own);
   return mh_script_is_parallel(script) && threads > 1 ? mh_script_add_helpers(script, threads - 1, err) : MH_OK;
-}
-
-/* What is stored of a member by now: those before it may have taken long. */
-static mh_status look_again(mh_store *store, struct mh_series_member *member, struct mh_error *err) {
-  struct mh_run_record *records;
-  size_t count;
-  mh_status status = mh_run_records(store, &records, &count, err);
-  if (status) return status;
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(records[i].name, member->name) == 0) member->record = records[i];
-  free(records);
-  return MH_OK;
 }
 
 /* A run of a series as it goes on. */
@@ -146,8 +135,10 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   struct mh_error err;
   struct mh_buffer command = {0};
   int result;
+  bool found;
   mh_series_take(member);
-  mh_status status = look_again(walk->store, member, &err);
+  /* by now: those before it may have taken long */
+  mh_status status = mh_run_look(walk->store, member->name, &member->record, &found, &err);
   if (!status) status = add_helpers(walk->series, member->script, &err);
   if (!status && !mh_series_own_command(walk->series, member, &command)) status = mh_fail_nomem(&err);
   if (status) {
@@ -161,13 +152,22 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   return result;
 }
 
+/* Of many that stand in one file this is said once. */
+static void tell_changed(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
+  const struct mh_migration *migration = mh_series_take(member);
+  if (!mh_run_show_changed(migration, &member->record) || strcmp(tally->told_changed, migration->script_hash) == 0) return;
+  tally->told_changed = migration->script_hash;
+  const char *export = strstr(migration->script, ".lua:");
+  int size = (int)(export ? export + strlen(".lua") - migration->script : (long)strlen(migration->script));
+  mh_print_notice(series->cli, "%.*s has changed since; --reset runs the new one", size, migration->script);
+}
+
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
   tally->complete++;
   if (tally->wants_json) take_json(tally, mh_record_json(&member->record));
-  mh_run_show_complete(series->cli, mh_series_take(member), &member->record,
-                       series->from_directory ? NULL
-                       : series->many         ? ""
-                                              : "; nothing to do. --reset runs it again");
+  if (!series->from_directory)
+    mh_run_show_complete(series->cli, &member->record, series->many ? "" : "; nothing to do. --reset runs it again");
+  tell_changed(series, member, tally);
 }
 
 static int stop_before(const struct mh_series *series, size_t at) {
@@ -213,7 +213,7 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   struct walk walk = {.series = series,
                       .store = store,
                       .options = mh_run_flags_options(series->own),
-                      .tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json}};
+                      .tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json, .told_changed = ""}};
   struct mh_buffer arguments = {0};
   struct mh_error err;
   mh_who_text who;
@@ -241,6 +241,47 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
 
 /* ---- trying out ---- */
 
+/* Its run goes on where it stands, and a dry run does not begin there. */
+static void tell_unfinished(const struct mh_series *series, const struct mh_run_record *record) {
+  char extent[96];
+  if (!record->name[0] || record->state == MH_RUN_SUCCESS || !record->processed || record->at_end) return;
+  if (series->own[MH_FLAG_RESET].given) return;
+  mh_record_extent(record, extent, sizeof extent);
+  mh_print_notice(series->cli, "%s: its run stands at %s documents and goes on behind them; this began at the first one",
+                  record->name, extent);
+}
+
+/* The command that runs it: of one that is complete, it alone, and again. */
+static bool build_next(const struct mh_series *series, const struct mh_series_member *member, struct mh_buffer *command) {
+  bool again = member->complete || series->own[MH_FLAG_RESET].given;
+  bool ok = member->complete ? mh_series_own_command(series, member, command)
+                             : mh_buffer_append(command, series->command.data, series->command.size);
+  if (ok && again) {
+    command->size--; /* its zero */
+    ok = mh_buffer_append_text(command, " --reset") && mh_buffer_append(command, "", 1);
+  }
+  return ok;
+}
+
+static int preview_member(const struct mh_series *series, mh_store *store, const struct mh_series_member *member,
+                          _Atomic bool *stop, cJSON *array) {
+  struct mh_preview_options options = mh_run_flags_preview(series->own, mh_series_take(member));
+  struct mh_buffer command = {0};
+  struct mh_error err;
+  int result;
+  options.stop = stop;
+  if (build_next(series, member, &command)) {
+    const struct mh_preview_next next = {(const char *)command.data, member->complete};
+    result = mh_preview_report(series->cli, store, member->script, &options, &next, array);
+    tell_unfinished(series, &member->record);
+  } else {
+    mh_fail_nomem(&err);
+    result = mh_cli_fail(series->cli, &err);
+  }
+  mh_buffer_free(&command);
+  return result;
+}
+
 /* Shows what each would do; those of a directory that are complete would not be run. */
 static int preview_members(struct mh_series *series, mh_store *store, cJSON *array) {
   bool for_a_person = !series->cli->json && !series->cli->quiet;
@@ -251,10 +292,7 @@ static int preview_members(struct mh_series *series, mh_store *store, cJSON *arr
     const struct mh_series_member *member = &series->members[i];
     if (series->from_directory && member->complete) continue;
     if (shown++ && for_a_person) putchar('\n');
-    struct mh_preview_options options = mh_run_flags_preview(series->own, mh_series_take(member));
-    options.stop = stop;
-    int status = mh_preview_report(series->cli, store, member->script, &options, (const char *)series->command.data,
-                                   array);
+    int status = preview_member(series, store, member, stop, array);
     if (!result || status == MH_EXIT_INTERRUPTED) result = status;
   }
   if (shown > 1)

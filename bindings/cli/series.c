@@ -124,7 +124,7 @@ unsigned mh_series_facts(const struct mh_series *series) {
 bool mh_series_own_command(const struct mh_series *series, const struct mh_series_member *member,
                            struct mh_buffer *command) {
   return mh_command_begin(series->cli, command) &&
-         (series->own[MH_FLAG_CODE].given || mh_command_word(command, mh_series_take(member)->script)) &&
+         (series->own[MH_FLAG_CODE].given || mh_command_file(command, mh_series_take(member)->script)) &&
          mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) && mh_buffer_append(command, "", 1);
 }
 

@@ -20,9 +20,9 @@ struct followed {
   char name[sizeof((struct mh_run_record *)0)->name];
   bool awaited; /* its end is waited for: it was there at the start */
   bool there;   /* in the store, as of the last look */
-  bool printed;
+  bool told;    /* something of it was printed: */
   struct mh_run_record shown; /* as it was then, */
-  double shown_ms;            /* and when, if as a line */
+  double shown_ms;            /* and when */
 };
 
 struct watch {
@@ -109,25 +109,35 @@ static void print_line(const struct mh_run_record *record) {
   putchar('\n');
 }
 
+/* Takes note of what is printed of it now. */
+static void note(struct followed *followed, const struct mh_run_record *record) {
+  followed->told = true;
+  followed->shown = *record;
+  followed->shown_ms = mh_clock_ms(CLOCK_MONOTONIC);
+}
+
+/* Whether it is gone since something of it was printed; asked once. */
+static bool has_vanished(struct followed *followed) {
+  bool vanished = followed->told && !followed->there;
+  if (vanished) followed->told = false;
+  return vanished;
+}
+
 static void print_lines(struct watch *watch) {
   double now = mh_clock_ms(CLOCK_MONOTONIC);
   for (size_t i = 0; i < watch->count; i++) {
     const struct mh_run_record *record = &watch->records[i];
     struct followed *followed = find(watch, record->name);
-    bool news = !followed->printed || followed->shown.state != record->state ||
+    bool news = !followed->told || followed->shown.state != record->state ||
                 (differs(&followed->shown, record) && now - followed->shown_ms >= LINE_EVERY_MS);
     if (!news) continue;
     print_line(record);
-    followed->printed = true;
-    followed->shown = *record;
-    followed->shown_ms = now;
+    note(followed, record);
   }
   for (size_t i = 0; i < watch->followed_count; i++) {
-    struct followed *followed = &watch->followed[i];
-    if (followed->there || !followed->printed) continue;
-    mh_print_plain(stdout, followed->name);
+    if (!has_vanished(&watch->followed[i])) continue;
+    mh_print_plain(stdout, watch->followed[i].name);
     puts(": forgotten");
-    followed->printed = false;
   }
 }
 
@@ -137,16 +147,10 @@ static mh_status print_array(struct watch *watch, struct mh_error *err) {
   bool news = !watch->printed;
   for (size_t i = 0; i < watch->count; i++) {
     struct followed *followed = find(watch, watch->records[i].name);
-    news = news || !followed->printed || differs(&followed->shown, &watch->records[i]);
-    followed->printed = true;
-    followed->shown = watch->records[i];
+    news = news || !followed->told || differs(&followed->shown, &watch->records[i]);
+    note(followed, &watch->records[i]);
   }
-  for (size_t i = 0; i < watch->followed_count; i++) {
-    struct followed *followed = &watch->followed[i];
-    if (followed->there || !followed->printed) continue;
-    news = true;
-    followed->printed = false;
-  }
+  for (size_t i = 0; i < watch->followed_count; i++) news = has_vanished(&watch->followed[i]) || news;
   watch->printed = true;
   return news ? mh_records_print_json(watch->records, watch->count, err) : MH_OK;
 }

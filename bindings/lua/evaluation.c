@@ -1,6 +1,7 @@
 #include "evaluation.h"
 
 #include "binding.h"
+#include "notice.h"
 
 #include <stdio.h>
 
@@ -9,14 +10,19 @@ enum { DOC = 1, RESULT = 2 };
 
 /* ---- what migrateOne returned ---- */
 
-/* Raises with the place where a function is defined: no line of it runs any more. [-0,+0,v] */
-static int raise_at_function(lua_State *L, int function_ref, struct mh_error *err) {
+/* Places an error where a function is defined: no line of it runs any more. [-0,+0,-] */
+static void place_at_function(lua_State *L, int function_ref, struct mh_error *err) {
   lua_Debug function;
   lua_rawgeti(L, LUA_REGISTRYINDEX, function_ref);
   lua_getinfo(L, ">S", &function);
   bool named = function.source[0] == '@' || function.source[0] == '=';
   int line = function.linedefined > 0 ? function.linedefined : 1; /* 0 for a whole chunk: `-e` */
   mh_error_at(err, "%s:%d", named ? function.source + 1 : function.short_src, line);
+}
+
+/* [-0,+0,v] */
+static int raise_at_function(lua_State *L, int function_ref, struct mh_error *err) {
+  place_at_function(L, function_ref, err);
   return mh_lua_raise(L, err);
 }
 
@@ -97,15 +103,26 @@ static bool changed_document(lua_State *L, struct mh_lua_evaluation *evaluation)
   return status || patch.count > 0;
 }
 
-/* Raises for what was most likely forgotten. [-0,+0,v] */
-static void refuse_notes(lua_State *L, const struct mh_lua_evaluation *evaluation, unsigned notes) {
+/* Says what was most likely forgotten: an error with --strict; a dry run counts it; a run tells of the first. [-0,+0,e] */
+static void tell_notes(lua_State *L, const struct mh_lua_evaluation *evaluation, unsigned notes) {
+  const struct mh_evaluation_mode *mode = &evaluation->mode;
+  const char *flag = mode->strict ? " (--strict)" : "";
   struct mh_error err;
+  if (mode->dry_run && !mode->strict) return;
   if (notes & MH_NOTE_UNWRITTEN)
     mh_fail(&err, MH_SCRIPT, "migrateOne changed doc, but neither wrote nor returned it, so nothing is stored; end it "
-                             "with `return doc`, or write with ctx.db:patch(doc._id, { ... }) (--strict)");
+                             "with `return doc`, or write with ctx.db:patch(doc._id, { ... })%s", flag);
   else
-    mh_fail(&err, MH_SCRIPT, "%s (--strict)", mh_lua_empty_patch);
-  raise_at_function(L, evaluation->functions.migrate_one, &err);
+    mh_fail(&err, MH_SCRIPT, "%s%s", mh_lua_empty_patch, flag);
+  if (mode->strict) raise_at_function(L, evaluation->functions.migrate_one, &err);
+  place_at_function(L, evaluation->functions.migrate_one, &err);
+  mh_lua_notice_unstored(evaluation->db.notice, &err);
+}
+
+/* Whether it is worth a look that doc was changed and not stored: of a run only the first are. */
+static bool looks_at_doc(const struct mh_lua_evaluation *evaluation) {
+  const struct mh_evaluation_mode *mode = &evaluation->mode;
+  return mode->dry_run || mode->strict || mode->processed < MH_LUA_DOCUMENTS_LOOKED_AT;
 }
 
 /* Pushes the results of a function of ctx and the document at hand, at DOC. [-0,+?,e] */
@@ -129,12 +146,11 @@ static unsigned migrate_document(lua_State *L, struct mh_lua_evaluation *evaluat
   if (results && !lua_isnil(L, RESULT)) {
     if (!lua_istable(L, RESULT)) refuse_type(L, evaluation);
     notes = apply_result(L, evaluation);
-  } else if ((evaluation->mode.dry_run || evaluation->mode.strict) && !evaluation->db.subject.written &&
-             changed_document(L, evaluation)) {
+  } else if (looks_at_doc(evaluation) && !evaluation->db.subject.written && changed_document(L, evaluation)) {
     notes = MH_NOTE_UNWRITTEN;
   }
   if (evaluation->db.empty_patch) notes |= MH_NOTE_EMPTY_PATCH;
-  if (notes && evaluation->mode.strict) refuse_notes(L, evaluation, notes);
+  if (notes) tell_notes(L, evaluation, notes);
   return notes;
 }
 

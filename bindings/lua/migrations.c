@@ -247,7 +247,7 @@ void mh_script_select(mh_script *script, size_t place) {
   evaluation->functions = member->functions;
   evaluation->name = origin->name;
   evaluation->table_name = member->definition.table;
-  atomic_store(&script->notice.told, false);
+  mh_lua_notice_reset(&script->notice);
   script->migration = (struct mh_migration){.name = origin->name,
                                             .table = member->definition.table,
                                             .script = origin->target[0] ? origin->target : script->target,

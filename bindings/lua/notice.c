@@ -2,6 +2,11 @@
 
 #include "state.h"
 
+void mh_lua_notice_reset(struct mh_lua_notice *notice) {
+  atomic_store(&notice->told_many, false);
+  atomic_store(&notice->told_unstored, false);
+}
+
 static void append_index(struct mh_buffer *text, const struct mh_index *index) {
   mh_buffer_format(text, "%s (", index->name);
   for (size_t i = 0; i < index->fields.count; i++)
@@ -25,7 +30,7 @@ static void append_indexes(struct mh_buffer *text, const struct mh_table *table)
 
 void mh_lua_notice_many(lua_State *L, struct mh_lua_notice *notice, const mh_txn *txn, const char *call,
                         const char *table, bool indexed) {
-  if (!notice || !notice->tell || atomic_exchange(&notice->told, true)) return;
+  if (!notice || !notice->tell || atomic_exchange(&notice->told_many, true)) return;
   char place[sizeof((struct mh_error *)0)->place];
   struct mh_buffer text = {0};
   mh_lua_script_place(L, place, sizeof place);
@@ -35,4 +40,10 @@ void mh_lua_notice_many(lua_State *L, struct mh_lua_notice *notice, const mh_txn
   else append_indexes(&text, mh_txn_table(txn, mh_slice_text(table)));
   if (mh_buffer_append(&text, "", 1)) notice->tell(notice->self, (const char *)text.data);
   mh_buffer_free(&text);
+}
+
+void mh_lua_notice_unstored(struct mh_lua_notice *notice, const struct mh_error *what) {
+  char text[sizeof what->place + sizeof what->message];
+  if (!notice || !notice->tell || atomic_exchange(&notice->told_unstored, true)) return;
+  notice->tell(notice->self, mh_error_text(what, text, sizeof text));
 }

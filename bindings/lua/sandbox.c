@@ -35,6 +35,13 @@ static int raise_missing(lua_State *L, const char *what, const char *full, const
   return luaL_error(L, "%s '%s'", what, full);
 }
 
+/* Whether the function that calls this one is the code of a flag, which forgets `doc.` most of all. */
+static bool called_by_code(lua_State *L) {
+  lua_Debug caller;
+  return lua_getstack(L, 1, &caller) && lua_getinfo(L, "S", &caller) &&
+         (strcmp(caller.source, "=-e") == 0 || strcmp(caller.source, "=--where") == 0);
+}
+
 /* __index of the globals. */
 static int missing_global(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING) {
@@ -42,6 +49,8 @@ static int missing_global(lua_State *L) {
     return 1;
   }
   const char *name = lua_tostring(L, 2);
+  if (called_by_code(L) && !mh_lua_instead(name))
+    return luaL_error(L, "unknown global '%s'; the document's field of that name is doc.%s", name, name);
   return raise_missing(L, "unknown global", name, name, 1);
 }
 

@@ -1,5 +1,5 @@
-/* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and insert
- * others, in their own table and elsewhere; and raced by another writer, each document once. */
+/* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and
+ * insert others, in their own table and elsewhere; and raced by another writer, each document once. */
 #include "../../core/clock.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -35,6 +35,7 @@ struct plan {
   unsigned one_in;     /* so manieth document acts, */
   int64_t acts_before; /* of those before this one; 0: of all */
   int64_t fails_at;    /* and all behind it; below 0: none */
+  unsigned skips;      /* so manieth document fails and is skipped; 0: none */
   size_t value_bytes;  /* that a document writes into itself */
   uint64_t stop_after; /* documents evaluated; 0: never */
   long sleep_ns, fails_sleep_ns; /* of each document; of the one that fails first */
@@ -194,8 +195,8 @@ static mh_status act(struct hand *hand, enum act act, const struct mh_table *tab
       status = first_of(txn, table_of(txn, "counter"), &document, err);
       if (!status) *copied = number(document.bson, "n");
       if (!status && act == EXPECT_COUNT && *copied != i / 8) status = mh_fail(err, MH_SCRIPT, "a count is missing");
-      if (!status && act != READ_COUNTER) status = set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
-      return status;
+      if (status || act == READ_COUNTER) return status;
+      return set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
     case INSERT_ASIDE: return insert(txn, table_of(txn, "aside"), i, err);
     case INSERT_OWN: return insert(txn, table, i, err);
     case COUNT_ASIDE: return count_all(txn, table_of(txn, "aside"), copied, err);
@@ -266,6 +267,7 @@ static mh_status evaluate_one(struct hand *hand, const struct mh_table *table, c
   }
   mh_buffer_format(&mh_txn_changeset(hand->txn)->output, "%ld ", (long)i);
   if (!status && patches_itself(roll)) status = patch_itself(hand->txn, plan, table, document, copied, err);
+  fails |= plan->skips && (roll >> 16) % plan->skips == 0;
   return status || !fails ? status : mh_fail(err, MH_SCRIPT, "no");
 }
 
@@ -413,7 +415,9 @@ static void run_plan(struct fixture *f, int documents, size_t helpers, uint32_t 
   fill(f, documents);
   f->helper_count = helpers;
   f->printed.size = 0;
-  outcome->status = run(f, (struct mh_run_options){.batch_size = batch_size}, &outcome->record, &outcome->outcome);
+  const struct mh_run_options options = {.batch_size = batch_size,
+                                         .on_error = f->plan.skips ? MH_ON_ERROR_SKIP : MH_ON_ERROR_AS_DEFINED};
+  outcome->status = run(f, options, &outcome->record, &outcome->outcome);
   outcome->evaluated = atomic_load(&f->evaluated);
   dump(f, &outcome->text);
 }
@@ -436,6 +440,7 @@ static void compare(struct fixture *f, int documents, size_t helpers, uint32_t b
   assert_int_equal(one.record.processed, several->record.processed);
   assert_int_equal(one.record.changed, several->record.changed);
   assert_int_equal(one.record.own, several->record.own);
+  assert_int_equal(one.record.skipped, several->record.skipped);
   assert_string_equal(one.record.error_id, several->record.error_id);
   mh_buffer_free(&one.text);
 }
@@ -502,6 +507,22 @@ static void a_document_fails(void **state) {
   OK(run(f, (struct mh_run_options){0}, &several.record, &several.outcome));
   assert_int_equal(several.record.processed, 1000);
   assert_int_equal(atomic_load(&f->evaluated), 680);
+  mh_buffer_free(&several.text);
+}
+
+/* Those that fail are left as they were, what they did to others too. */
+static void skipped(void **state) {
+  struct fixture *f = *state;
+  static const unsigned acts[] = {0, 1u << PATCH_OTHER | 1u << INSERT_OWN, 1u << COUNT_UP | 1u << COPY_BEFORE};
+  struct outcome several = {0};
+  for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+    f->plan = (struct plan){.seed = (unsigned)i, .fails_at = -1, .acts = acts[i], .one_in = 30, .skips = 20};
+    compare(f, 2500, 2, 20, &several);
+    assert_int_equal(several.status, MH_OK);
+    assert_int_equal(several.outcome, MH_RUN_SKIPPED_SOME);
+    assert_in_range(several.record.skipped, 50, 250);
+    assert_true(f->hands[2].evaluated > 0);
+  }
   mh_buffer_free(&several.text);
 }
 
@@ -583,7 +604,8 @@ static mh_status write_once(struct fixture *f, mh_txn *txn, unsigned *seed, uint
   }
   mh_status status = get(txn, docs, rand_r(seed) % f->documents, &document, &found, err);
   if (status || !found) return status;
-  return roll < 9 ? set_number(txn, docs, &document, "seen", (int64_t)n, err) : mh_table_delete(txn, docs, &document, err);
+  if (roll == 9) return mh_table_delete(txn, docs, &document, err);
+  return set_number(txn, docs, &document, "seen", (int64_t)n, err);
 }
 
 static void *write_on(void *argument) {
@@ -605,8 +627,8 @@ static void *write_on(void *argument) {
   return status ? f : NULL;
 }
 
-/* `n` is raised by each visit but those that roll not to; an insert of the run's own is not visited. `to_end`: others wrote
- * until after the run, so what they inserted may have come too late. */
+/* `n` is raised by each visit but those that roll not to; an insert of the run's own is not visited. `to_end`: others
+ * wrote until after the run, so what they inserted may have come too late. */
 static void check_once(struct fixture *f, const struct mh_run_record *record, bool to_end) {
   mh_txn *txn;
   mh_scan *scan;
@@ -700,7 +722,7 @@ static int teardown(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(as_one_would), TEST(all_take_part),       TEST(pieces_cut_short),
                                      TEST(a_document_fails), TEST(stopped_and_resumed), TEST(stopped_among_its_own),
-                                     TEST(hampered),
+                                     TEST(skipped), TEST(hampered),
                                      TEST(raced)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -513,9 +513,6 @@ static void beside_a_run_that_is_half_done(void **state) {
   assert_int_equal(all.documents, 1300);
   assert_int_equal(all.changed, 1100);
   assert_int_equal(all.evaluated, 1300 + 1100); /* only those that changed are given again */
-  struct preview rest = {.function = SET};
-  OK(preview_of(f, &rest, (struct mh_preview_options){.from_cursor = true}));
-  assert_int_equal(rest.documents, 1100);
 }
 
 static void a_table_that_is_replaced_meanwhile(void **state) {
