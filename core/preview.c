@@ -72,14 +72,11 @@ static mh_status value_before(const struct preview *preview, mh_space space, con
 }
 
 static mh_status add_change(struct preview *preview, const struct mh_preview_change *change, struct mh_error *err) {
-  if (preview->change_count == preview->change_room) {
-    size_t room = preview->change_room ? 2 * preview->change_room : 16;
-    struct mh_preview_change *moved = realloc(preview->changes, room * sizeof *moved);
-    if (!moved) return mh_fail_nomem(err);
-    preview->changes = moved;
-    preview->change_room = room;
-  }
-  preview->changes[preview->change_count++] = *change;
+  struct mh_preview_change *changes =
+      mh_array_reserve(preview->changes, preview->change_count, &preview->change_room, sizeof *changes);
+  if (!changes) return mh_fail_nomem(err);
+  preview->changes = changes;
+  changes[preview->change_count++] = *change;
   return MH_OK;
 }
 
