@@ -474,9 +474,9 @@ static mh_status end_record(mh_commit *commit, const struct mh_watch *watch, boo
   record->rewritten = counts.rewritten;
   if (record->skipped) {
     struct mh_error skipped;
-    mh_fail(&skipped, MH_SCRIPT, "%llu document%s failed and %s left as %s; see: mighost errors %s",
+    mh_fail(&skipped, MH_SCRIPT, "%llu document%s failed and %s left as %s",
             (unsigned long long)record->skipped, record->skipped == 1 ? "" : "s", record->skipped == 1 ? "was" : "were",
-            record->skipped == 1 ? "it was" : "they were", record->name);
+            record->skipped == 1 ? "it was" : "they were");
     mh_run_record_fail(record, &skipped, "", "");
     return MH_OK;
   }

@@ -141,8 +141,8 @@ static struct print *print_of(struct footprint *footprint, uint32_t table_number
   return &moved[footprint->count++];
 }
 
-/* Whether the changes write documents of the walked table behind their last mark, but for those they insert: a run does not
- * visit these. What they write before it is behind the cursor by the time it is stored. */
+/* Whether the changes write documents of the walked table behind their last mark, but for those they insert: a run does
+ * not visit these. What they write before it is behind the cursor by the time it is stored. */
 static bool strays(const mh_changeset *changes, const struct mh_table *table) {
   const struct mh_written *written = mh_changeset_written(changes, table->documents);
   if (!written || !written->count || !changes->mark_count) return false;

@@ -145,7 +145,8 @@ struct mh_evaluator {
 
 struct mh_migration {
   const char *name, *table;
-  const char *script, *script_hash; /* target as typed ("scripts/x.lua:export"), hash of its text; "" for none */
+  const char *script, *script_hash; /* target as one would type it to run this one alone ("scripts/x.lua:export"), hash of
+                                       its text; "" for none */
   const char *command;              /* "mighost scripts/add_role.lua", for messages that say how to resume */
   uint32_t batch_size;              /* documents, at most MH_BATCH_DOCUMENTS_MAX; 0: by time */
   bool skip_errors;                 /* onError = "skip" */

@@ -72,14 +72,29 @@ static mh_status take_description(mh_query *query, struct mh_slice description, 
   return take_bounds(mh_slice(description.data + at, description.size - at), &query->range, err);
 }
 
-/* Leaves of the range what lies behind `place`; with one that may have been cut, also what begins so. */
+/* The least that is above all that begins with these bytes; none where there is nothing. */
+static void go_above(struct mh_buffer *bytes) {
+  while (bytes->size && bytes->data[bytes->size - 1] == 0xff) bytes->size--;
+  if (bytes->size) bytes->data[bytes->size - 1]++;
+}
+
+/* Leaves of the range what lies behind `place`; with one that may have been cut, also what begins so. That may be beyond the
+ * range's own bound, which stands then. */
 static mh_status go_behind(mh_query *query, struct mh_slice place, struct mh_error *err) {
-  bool cut = place.size >= MH_QUERY_PLACE_BYTES_MAX;
-  if (!mh_query_range_pass(&query->range, query->descending, place)) return mh_fail_nomem(err);
-  struct mh_buffer *upper = &query->range.upper;
-  if (!cut || !query->descending) return MH_OK; /* upwards, what is longer lies behind its first bytes anyway */
-  while (upper->size && upper->data[upper->size - 1] == 0xff) upper->size--;
-  if (upper->size) upper->data[upper->size - 1]++;
+  struct mh_query_range behind = {0};
+  bool down = query->descending;
+  struct mh_buffer *bound = down ? &behind.upper : &behind.lower;
+  struct mh_buffer *own = down ? &query->range.upper : &query->range.lower;
+  if (!mh_query_range_pass(&behind, down, place)) return mh_fail_nomem(err);
+  /* Upwards, what is longer lies behind its first bytes anyway. */
+  if (down && place.size >= MH_QUERY_PLACE_BYTES_MAX) go_above(bound);
+  int order = mh_slice_compare(mh_buffer_slice(bound), mh_buffer_slice(own));
+  if (down ? bound->size && order < 0 : order > 0) {
+    const struct mh_buffer passed = *own;
+    *own = *bound;
+    *bound = passed;
+  }
+  mh_query_range_free(&behind);
   return MH_OK;
 }
 

@@ -146,7 +146,9 @@ static mh_status check_same(const struct run *run, const mh_catalogue *catalogue
                    migration->name, migration->command);
   if (complete) return MH_OK;
   const struct mh_watch *watch = mh_catalogue_watch(catalogue, record->watch);
-  if (!watch) return mh_fail_watch_gone(record->table, err);
+  if (!watch)
+    return mh_fail(err, MH_REFUSED, "the table %s was replaced since %s began; start over with: %s --reset", record->table,
+                   migration->name, migration->command);
   bool catches_up = watch->log.flags & MH_LOG_CATCH_UP;
   if (catches_up == migration->catch_up) return MH_OK;
   return mh_fail(err, MH_REFUSED, "%s was begun with catchUp = %s; put that back, or start over with: %s --reset",
@@ -227,6 +229,20 @@ static void release_lock(struct run *run) {
   if (run->record->number) mh_filelock_release(run->locks, run->record->number + 1);
 }
 
+/* Refuses to go on along an index that is gone, before anything is written. */
+static mh_status check_index(const struct run *run, const mh_catalogue *catalogue, struct mh_error *err) {
+  const struct mh_run_record *record = run->record;
+  if (!record->range_size || !mh_catalogue_watch(catalogue, record->watch)) return MH_OK; /* or refused for that */
+  mh_query *query = NULL;
+  mh_status status = mh_txn_renew(run->txn, NULL, err);
+  if (!status)
+    status = mh_query_reopen(run->txn, mh_slice_text(record->table), record_range(record), mh_slice(NULL, 0), &query, err);
+  mh_query_close(query);
+  if (status != MH_REFUSED) return status;
+  return mh_fail(err, MH_REFUSED, "the index that %s walks was dropped or made again since it began; start over with: "
+                                  "%s --reset", run->migration->name, run->migration->command);
+}
+
 /* A look without the write lock: whether it runs elsewhere, which claim() will ask again; whether there is a run to go on
  * with, so that no change log has to be made; and the range, which is the script's to tell, where it is needed. */
 static mh_status look(struct run *run, bool *resumes, struct mh_error *err) {
@@ -241,6 +257,7 @@ static mh_status look(struct run *run, bool *resumes, struct mh_error *err) {
   if (!status && running) status = fail_running(run, err);
   *resumes = found && !run->options->reset && !run->options->cursor;
   if (!status && !*resumes) status = find_table(run, catalogue, &table, err);
+  if (!status && *resumes) status = check_index(run, catalogue, err);
   mh_catalogue_drop(catalogue);
   mh_kv_end(snapshot);
   run->range_known = false;
@@ -726,6 +743,7 @@ static mh_status go_on(struct run *run, enum mh_run_outcome *outcome, struct mh_
   run->retrying = run->options->retry_failed && run->record->skipped;
   mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
   pace_from_here(run);
+  show(run);
   run->spare = mh_changeset_new();
   mh_status status = run->spare ? MH_OK : mh_fail_nomem(err);
   if (!status) status = mh_committer_new(run->store, &run->lineage, &run->committer, err);

@@ -36,7 +36,7 @@ struct mh_run_options {
   const char *cursor;     /* begin behind this one (from `status --json`); NULL: where it stopped */
   _Atomic bool *stop;     /* set by a signal handler; looked at between documents. NULL: never */
   void *self;             /* for the two below */
-  void (*progress)(void *self, const struct mh_run_progress *progress); /* after each commit; may be NULL */
+  void (*progress)(void *self, const struct mh_run_progress *progress); /* when it has begun, and after each commit; may be NULL */
   /* What committed documents printed, and the one that failed; NULL: dropped. */
   void (*output)(void *self, struct mh_slice text);
 };

@@ -21,7 +21,7 @@ static const struct mh_option options[] = {
 
 static mh_status print_command(const struct mh_cli *cli, const char *path, bool dry_run, struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, path) &&
+  bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, path) &&
             (!dry_run || mh_command_word(&command, "--dry-run")) && mh_buffer_append(&command, "", 1);
   if (ok) {
     fputs("  ", stdout);

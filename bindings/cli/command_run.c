@@ -71,7 +71,7 @@ static mh_status build_command(struct mh_series *series, struct mh_error *err) {
   const char *before = "";
   for (size_t i = 0; ok && i < series->count && !own[MH_FLAG_CODE].given; i++) {
     const char *target = series->members[i].target; /* that of a runner stands at each of its members */
-    if (strcmp(target, before) != 0) ok = mh_command_word(command, target);
+    if (strcmp(target, before) != 0) ok = mh_command_file(command, target);
     before = target;
   }
   ok = ok && mh_run_flags_text(own, MH_FLAGS_KEPT, command) &&

@@ -30,12 +30,18 @@ static void print_error_note(const struct mh_cli *cli, const struct mh_run_recor
   putchar('\n');
 }
 
+/* Whether it has visited all, and only what it skipped is left: no document made it fail. */
+static bool only_skipped(const struct mh_run_record *record) {
+  return record->skipped && record->at_end && !record->error_id[0];
+}
+
 static mh_status print_skipped_note(const struct mh_cli *cli, const struct mh_run_record *record,
                                     struct mh_error *err) {
   mh_figure documents;
   bool one = record->skipped == 1;
-  printf("  %s failed and %s left as %s\n", mh_things_text(record->skipped, "document", documents), one ? "was" : "were",
-         one ? "it was" : "they were");
+  if (!(record->error[0] && only_skipped(record))) /* else that is its error */
+    printf("  %s failed and %s left as %s\n", mh_things_text(record->skipped, "document", documents), one ? "was" : "were",
+           one ? "it was" : "they were");
   mh_status status = mh_name_print_command(cli, "  why: ", "errors", record->name, "\n", err);
   return status ? status : mh_record_print_command(cli, "  retry with: ", record, "--retry-failed", "\n", err);
 }
@@ -45,9 +51,8 @@ static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *cata
                               const struct mh_run_record *record, struct mh_error *err) {
   if (!mh_catalogue_watch(catalogue, record->watch)) /* its table was replaced */
     return mh_record_print_command(cli, "  start over with: ", record, "--reset", "\n", err);
-  bool only_skipped = record->skipped && record->at_end && !record->error[0];
   mh_status status = MH_OK;
-  if (!only_skipped) status = mh_record_print_command(cli, "  resume with: ", record, NULL, "\n", err);
+  if (!only_skipped(record)) status = mh_record_print_command(cli, "  resume with: ", record, NULL, "\n", err);
   if (status) return status;
   fputs("  until it is finished, writes to ", stdout);
   mh_print_plain(stdout, record->table);

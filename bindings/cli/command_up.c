@@ -63,7 +63,7 @@ static mh_status add_files(struct mh_series *series, const char *directory, stru
 static mh_status build_command(struct mh_series *series, const struct mh_arguments *arguments, struct mh_error *err) {
   struct mh_buffer *command = &series->command;
   bool ok = mh_command_begin(series->cli, command) && mh_command_word(command, "up") &&
-            (!arguments->operand_count || mh_command_word(command, arguments->operands[0])) &&
+            (!arguments->operand_count || mh_command_file(command, arguments->operands[0])) &&
             mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) &&
             (!series->own[MH_FLAG_RETRY_FAILED].given || mh_buffer_append_text(command, " --retry-failed")) &&
             mh_buffer_append(command, "", 1);

@@ -136,6 +136,19 @@ bool mh_command_word(struct mh_buffer *command, const char *word) {
   return ok && mh_buffer_append_text(command, "'");
 }
 
+bool mh_command_file(struct mh_buffer *command, const char *path) {
+  if (path[0] != '-') return mh_command_word(command, path);
+  struct mh_buffer here = {0};
+  bool ok = mh_buffer_append_text(&here, "./") && mh_buffer_append_text(&here, path) && mh_buffer_append(&here, "", 1) &&
+            mh_command_word(command, (const char *)here.data);
+  mh_buffer_free(&here);
+  return ok;
+}
+
+bool mh_command_name(struct mh_buffer *command, const char *name) {
+  return (name[0] != '-' || mh_command_word(command, "--")) && mh_command_word(command, name);
+}
+
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command) {
   return mh_buffer_append_text(command, "mighost") &&
          (!cli->db_given || (mh_command_word(command, "--db") && mh_command_word(command, cli->db)));
@@ -156,7 +169,7 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
                                   const char *flag, const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
   if (!record->script[0]) return MH_OK;
-  bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, record->script) &&
+  bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, record->script) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
 }
@@ -165,6 +178,6 @@ mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, co
                                 const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
   bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) &&
-            (name[0] != '-' || mh_command_word(&command, "--")) && mh_command_word(&command, name);
+            mh_command_name(&command, name);
   return print_command(before, ok, &command, after, err);
 }

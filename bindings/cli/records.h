@@ -41,6 +41,9 @@ bool mh_json_add_item(cJSON *array, const char *text);
 
 /* Appends one word of a command line as a shell reads it, after a space. */
 bool mh_command_word(struct mh_buffer *command, const char *word);
+/* The same of an operand that is no option, whatever it begins with: a file, and a migration's name. */
+bool mh_command_file(struct mh_buffer *command, const char *path);
+bool mh_command_name(struct mh_buffer *command, const char *name);
 /* Begins a command we tell the user to type: "mighost", with --db where it was given. */
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
 /* Prints `before`, "mighost SCRIPT [flag]" (flag: NULL for none) and `after` to standard output; nothing at all where the

@@ -6,33 +6,45 @@
 
 static bool resumes(const struct mh_run_show *show) { return show->before.processed > 0; }
 
+/* A command about the migration to type: "mighost errors NAME". "" when memory is gone. */
+static const char *command_of(const struct mh_cli *cli, const char *verb, const char *name, struct mh_buffer *text) {
+  bool ok = mh_command_begin(cli, text) && mh_command_word(text, verb) && mh_command_name(text, name) &&
+            mh_buffer_append(text, "", 1);
+  return ok ? (const char *)text->data : "";
+}
+
 /* ---- before ---- */
 
 bool mh_run_show_changed(const struct mh_migration *migration, const struct mh_run_record *record) {
   return strcmp(record->script_hash, migration->script_hash) != 0;
 }
 
-static void announce(const struct mh_run_show *show, const struct mh_migration *migration,
-                     const struct mh_run_options *options) {
+/* How it goes on with what there was: once it has begun to, since before that it may be refused. */
+static void announce(const struct mh_run_show *show) {
   const struct mh_run_record *before = &show->before;
-  if (!mh_record_unfinished(before) || mh_run_is_live(before->state)) return; /* the latter is refused, */
-  if (strcmp(before->table, migration->table) != 0) return;                   /* and so is this, */
-  bool changed = mh_run_show_changed(migration, before);
-  if (changed && options->frozen) return; /* and this */
+  const struct mh_migration *migration = show->migration;
+  if (!mh_record_unfinished(before)) return;
   char extent[96];
   mh_figure documents;
   mh_record_extent(before, extent, sizeof extent);
-  if (options->retry_failed)
+  if (show->retries)
     mh_print_notice(show->cli, "%s: retrying %s that failed", migration->name,
                     mh_things_text(before->skipped, "document", documents));
   else if (resumes(show) && !(before->at_end && before->skipped)) /* else it failed again, at once */
     mh_print_notice(show->cli, "%s: resuming at %s", migration->name, extent);
-  if (changed)
+  if (mh_run_show_changed(migration, before))
     mh_print_notice(show->cli, "%s has changed since; the run goes on with the new one (--reset begins again)",
                     migration->script);
 }
 
 /* ---- while it runs ---- */
+
+static void show_paused(const struct mh_run_show *show, const struct mh_run_record *record, const char *extent) {
+  struct mh_buffer resume = {0};
+  mh_print_notice(show->cli, "%s: paused from elsewhere at %s documents; to go on: %s", record->name, extent,
+                  command_of(show->cli, "resume", record->name, &resume));
+  mh_buffer_free(&resume);
+}
 
 /* What was asked for from another terminal. */
 static void show_pace(struct mh_run_show *show, const struct mh_run_record *record) {
@@ -47,9 +59,7 @@ static void show_pace(struct mh_run_show *show, const struct mh_run_record *reco
   char extent[96];
   mh_record_extent(record, extent, sizeof extent);
   mh_progress_end(&show->progress);
-  if (paused)
-    mh_print_notice(show->cli, "%s: paused from elsewhere at %s documents; to go on: mighost resume %s", record->name,
-                    extent, record->name);
+  if (paused) show_paused(show, record, extent);
   if (resumed) mh_print_notice(show->cli, "%s: resumed from elsewhere", record->name);
   if (throttled && now.throttle > 0)
     mh_print_notice(show->cli, "%s: throttled from elsewhere to %.10g documents a second", record->name, now.throttle);
@@ -64,6 +74,8 @@ static void show_pace(struct mh_run_show *show, const struct mh_run_record *reco
 static void on_progress(void *self, const struct mh_run_progress *progress) {
   struct mh_run_show *show = self;
   const struct mh_run_record *record = progress->record;
+  if (!show->announced) announce(show);
+  show->announced = true;
   show->locks = *progress->locks;
   show_pace(show, record);
   mh_progress_update(&show->progress, &(struct mh_progress_at){.done = (double)record->processed,
@@ -87,7 +99,8 @@ void mh_run_show_notice(struct mh_run_show *show, const char *text) {
 
 void mh_run_show_begin(struct mh_run_show *show, const struct mh_migration *migration,
                        struct mh_run_options *options) {
-  announce(show, migration, options);
+  show->migration = migration;
+  show->retries = options->retry_failed;
   show->progress = mh_progress_start(show->cli, migration->name, (double)show->before.processed);
   show->running = true;
   options->self = show;
@@ -183,13 +196,6 @@ static void print_stop(const struct mh_run_show *show, const struct mh_run_optio
          options->limit ? mh_things_text(options->limit, "document", documents) : "one batch", extent);
   mh_print_plain(stdout, show->command);
   putchar('\n');
-}
-
-/* A command about the migration to type: "mighost errors NAME". "" when memory is gone. */
-static const char *command_of(const struct mh_cli *cli, const char *verb, const char *name, struct mh_buffer *text) {
-  bool ok = mh_command_begin(cli, text) && mh_command_word(text, verb) && mh_command_word(text, name) &&
-            mh_buffer_append(text, "", 1);
-  return ok ? (const char *)text->data : "";
 }
 
 static void print_rewritten(const struct mh_cli *cli, const struct mh_run_record *record) {

@@ -9,7 +9,10 @@
 struct mh_run_show {
   const struct mh_cli *cli;
   const char *command;          /* that goes on with the run, and with the series it is of */
+  const struct mh_migration *migration; /* while it is running */
+  bool retries;                 /* it begins with those that failed */
   bool running;                 /* its progress is shown */
+  bool announced;               /* it was told how it goes on */
   struct mh_progress progress;
   struct mh_run_record before;  /* what was stored before; all zero when it begins anew */
   struct mh_lock_times locks;
@@ -17,7 +20,7 @@ struct mh_run_show {
   double seconds;               /* it took */
 };
 
-/* `show` has cli, command and before. Tells how it goes on, and makes `options` show it. */
+/* `show` has cli, command and before. Makes `options` show it, and first how it goes on. */
 void mh_run_show_begin(struct mh_run_show *show, const struct mh_migration *migration, struct mh_run_options *options);
 /* Something a script is told about, above the progress bar. */
 void mh_run_show_notice(struct mh_run_show *show, const char *text);

@@ -41,8 +41,14 @@ static enum answer load(const struct mh_run_record *record, const char *scripts_
   struct mh_error ignored;
   mh_script *script = NULL;
   const struct mh_script_options options = {.scripts_root = scripts_root, .doc_timeout_ms = 2 * SCRIPT_MS};
-  if (mh_script_open(record->script, &options, &script, &ignored) || !mh_script_count(script)) return UNKNOWN;
-  return strcmp(mh_script_migration(script)->script_hash, record->script_hash) == 0 ? SAME : CHANGED;
+  if (mh_script_open(record->script, &options, &script, &ignored)) return UNKNOWN;
+  for (size_t i = 0; i < mh_script_count(script); i++) { /* of a runner, where the member has but a name */
+    mh_script_select(script, i);
+    const struct mh_migration *migration = mh_script_migration(script);
+    if (strcmp(migration->name, record->name) != 0) continue;
+    return strcmp(migration->script_hash, record->script_hash) == 0 ? SAME : CHANGED;
+  }
+  return UNKNOWN;
 }
 
 static void be_silent(int result) {

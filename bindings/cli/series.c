@@ -3,7 +3,6 @@
 #include "records.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* ---- its members ---- */
 
@@ -118,21 +117,10 @@ unsigned mh_series_facts(const struct mh_series *series) {
   return facts;
 }
 
-/* What names this one alone, where a runner named it; else what was typed. */
-static const char *own_target(const struct mh_series_member *member, mh_path path) {
-  mh_path file;
-  struct mh_error ignored;
-  if (!mh_script_is_series(member->script) || mh_series_target_of(member->script, member->name, path, &ignored))
-    return member->target;
-  snprintf(file, sizeof file, "%.*s", (int)mh_script_file_size(path), path);
-  return access(file, R_OK) == 0 ? path : member->target; /* else it has a name of its own */
-}
-
 bool mh_series_own_command(const struct mh_series *series, const struct mh_series_member *member,
                            struct mh_buffer *command) {
-  mh_path path;
   return mh_command_begin(series->cli, command) &&
-         (series->own[MH_FLAG_CODE].given || mh_command_word(command, own_target(member, path))) &&
+         (series->own[MH_FLAG_CODE].given || mh_command_file(command, mh_series_take(member)->script)) &&
          mh_run_flags_text(series->own, MH_FLAGS_KEPT, command) && mh_buffer_append(command, "", 1);
 }
 

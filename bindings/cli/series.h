@@ -38,7 +38,7 @@ mh_status mh_series_target_of(const mh_script *script, const char *name, mh_path
 mh_status mh_series_add_code(struct mh_series *series, struct mh_error *err);
 /* Makes its script take it. */
 const struct mh_migration *mh_series_take(const struct mh_series_member *member);
-/* Appends the command that goes on with this one alone, and a zero. False when memory is gone. */
+/* Makes its script take it. Appends the command that goes on with this one alone, and a zero. False when memory is gone. */
 bool mh_series_own_command(const struct mh_series *series, const struct mh_series_member *member,
                            struct mh_buffer *command);
 /* What the scripts say, as mh_run_flags_check() takes it. */

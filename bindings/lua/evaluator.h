@@ -83,6 +83,7 @@ struct mh_lua {
   } random;
 
   char *root;       /* of scripts: a real path; NULL until known */
+  bool root_given;  /* with --scripts, not found from the first script */
   char *root_shown; /* what stands before a name below it, as the user typed it: "scripts/", or "" */
   const struct mh_lua_loading *loading;
   mh_lua_hash hash; /* of the script that was loaded last and what it required */

@@ -6,7 +6,6 @@
 #include "script.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* [-0,+0,v] */
 static int refuse_result(lua_State *L, const char *path, const char *what) {
@@ -136,76 +135,34 @@ void mh_lua_write_name(lua_State *L, int index, const char *path, const char *ex
   check_name(L, path, made, name);
 }
 
-bool mh_lua_find_member_name(lua_State *L, int index, int result, const char *path,
-                             char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
+/* Of a member that the script itself exports as `export`. [-0,+0,v] */
+static void take_own_export(lua_State *L, int index, const char *path, const char *export,
+                            struct mh_lua_origin *origin) {
+  if (!origin->name[0]) mh_lua_write_name(L, index, path, export, origin->name);
+  int size = snprintf(origin->target, sizeof origin->target, "%s:%s", path, export);
+  if ((size_t)size >= sizeof origin->target) origin->target[0] = 0;
+}
+
+/* Of one that a module exports under the name `export`, which begins with the module's: "other:x". [-0,+0,v] */
+static void take_module_export(lua_State *L, const char *path, const char *module, const char *export,
+                               struct mh_lua_origin *origin) {
+  if (!origin->name[0]) check_name(L, path, export, origin->name);
+  bool known = mh_lua_module_path(mh_lua_of(L), module, origin->target, sizeof origin->target);
+  size_t used = known ? strlen(origin->target) : 0, room = sizeof origin->target - used;
+  if (!known || (size_t)snprintf(origin->target + used, room, "%s", export + strlen(module)) >= room)
+    origin->target[0] = 0;
+}
+
+bool mh_lua_find_origin(lua_State *L, int index, int result, const char *path, struct mh_lua_origin *origin) {
   int top = lua_gettop(L);
-  bool found = take_own_name(L, index, name);
-  if (!found && lua_istable(L, result)) {
-    mh_lua_push_key_of(L, result, index);
-    found = !lua_isnil(L, -1);
-    if (found) mh_lua_write_name(L, index, path, lua_tostring(L, -1), name);
-  }
-  if (!found) {
-    mh_lua_push_module_export(L, index);
-    found = !lua_isnil(L, -1);
-    if (found) check_name(L, path, lua_tostring(L, -1), name);
-  }
+  *origin = (struct mh_lua_origin){0};
+  take_own_name(L, index, origin->name);
+  if (lua_istable(L, result)) mh_lua_push_key_of(L, result, index);
+  else lua_pushnil(L);
+  if (!lua_isnil(L, -1))
+    take_own_export(L, index, path, lua_tostring(L, -1), origin);
+  else if (mh_lua_push_module_export(L, index, origin->hash))
+    take_module_export(L, path, lua_tostring(L, -1), lua_tostring(L, -2), origin);
   lua_settop(L, top);
-  return found;
-}
-
-/* ---- references ---- */
-
-/* Pushes what the table at `index` has under this key, unless the value is no table. [-0,+1,me] */
-static void push_field(lua_State *L, int index, const char *key) {
-  index = lua_absindex(L, index);
-  if (!lua_istable(L, index)) {
-    lua_pushnil(L);
-    return;
-  }
-  lua_pushstring(L, key);
-  mh_lua_rawget(L, index);
-}
-
-/* Whether there is a script of that name below the root. */
-static bool is_module(lua_State *L, const char *module) {
-  char path[4096];
-  const char *root = mh_lua_root(mh_lua_of(L));
-  return (size_t)snprintf(path, sizeof path, "%s/%s.lua", root, module) < sizeof path && access(path, F_OK) == 0;
-}
-
-/* [-0,+0,v] */
-static void refuse_reference(lua_State *L, int result, const char *path, const char *reference) {
-  struct mh_error err;
-  char text[MH_LUA_SUGGESTION_BYTES];
-  size_t count = 0;
-  const char **names = lua_istable(L, result) ? push_names(L, path, result, &count) : NULL;
-  mh_fail(&err, MH_USAGE, "there is no migration \"%.200s\" (of another script: \"other:export\")%s%s",
-          reference, count ? "; " : "", count ? mh_lua_suggestion(reference, names, text) : "");
-  mh_error_at(&err, "%s", path);
-  mh_lua_raise(L, &err);
-}
-
-void mh_lua_push_referenced(lua_State *L, int result, const char *path, const char *reference,
-                            char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1]) {
-  char own[4 * MH_LUA_MIGRATION_NAME_BYTES_MAX];
-  struct mh_error err;
-  if (mh_lua_script_name(mh_lua_of(L), path, NULL, own, sizeof own, &err)) mh_lua_raise(L, &err);
-  const char *colon = strrchr(reference, ':'), *export = colon ? colon + 1 : NULL;
-  lua_pushlstring(L, reference, colon ? (size_t)(colon - reference) : strlen(reference));
-  const char *module = lua_tostring(L, -1);
-  if (!colon || strcmp(module, own) == 0) {
-    push_field(L, result, colon ? export : reference);
-    if (mh_lua_definition_at(L, -1)) {
-      mh_lua_write_name(L, -1, path, colon ? export : reference, name);
-      return;
-    }
-  }
-  if (!is_module(L, module) || strcmp(module, own) == 0) refuse_reference(L, result, path, reference);
-  lua_getglobal(L, "require");
-  lua_pushstring(L, module);
-  lua_call(L, 1, 1);
-  if (export) push_field(L, -1, export);
-  if (!mh_lua_definition_at(L, -1)) refuse_reference(L, result, path, reference);
-  if (!take_own_name(L, -1, name)) check_name(L, path, reference, name);
+  return origin->name[0] != 0;
 }

@@ -22,8 +22,6 @@
 enum {
   DEADLINE_SIGNAL = SIGURG, /* ignored where nobody handles it, and debuggers let it pass */
   WAKES = 16,               /* of the watchdog within the limit */
-  IDLE_MS = 100,            /* it sleeps while there is no state to look at: less than to when it looks at a new one, */
-  IDLE_WAKES = 10,          /* and so often before it ends */
   HANG_MARGIN_MS = 1000,    /* a busy machine is no hang */
   GRACE_S = 2               /* for what is to be written down about a hang */
 };
@@ -241,16 +239,17 @@ static void look(mh_lua *lua, int64_t now_ms) {
   tgkill(getpid(), atomic_load(&clock->thread), DEADLINE_SIGNAL); /* of a thread that has ended: fails, and may */
 }
 
-/* One thread looks at all states of the process, since starting one costs as much as opening a state; it ends when there
- * has been none for a while. Of the process as signal handlers are, which is why it is no part of a handle. */
+/* One thread looks at all states of the process, from the first one's opening to the last one's end, since starting one
+ * costs as much as opening a state. Of the process as signal handlers are, which is why it is no part of a handle. */
 static struct {
+  pthread_mutex_t coming; /* held while a state comes or goes: only there the thread is started and joined */
+  pthread_t thread;
+  pid_t process;       /* that it runs in: a child that was forked has none. 0: it does not run */
   pthread_mutex_t mutex;
   pthread_cond_t wake;
-  mh_lua *first;       /* of the states */
-  bool runs;
-  pid_t process;       /* that it runs in: a child that was forked has none */
+  mh_lua *first;       /* of the states; NULL: it is to end */
   int64_t wakes_ms;    /* when it does, at the latest */
-} watchdog = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+} watchdog = {.coming = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 static int64_t period_ms(const mh_lua *lua) {
   int64_t period = lua->options.doc_timeout_ms / WAKES;
@@ -259,7 +258,7 @@ static int64_t period_ms(const mh_lua *lua) {
 
 /* Looks at those whose time has come, and says when the next one's comes. */
 static int64_t look_at_all(int64_t now_ms) {
-  int64_t next_ms = watchdog.first ? INT64_MAX : now_ms + IDLE_MS;
+  int64_t next_ms = INT64_MAX;
   for (mh_lua *lua = watchdog.first; lua; lua = lua->clock.next) {
     if (lua->clock.look_ms <= now_ms) {
       look(lua, now_ms);
@@ -272,49 +271,64 @@ static int64_t look_at_all(int64_t now_ms) {
 
 static void *watch(void *unused) {
   pthread_mutex_lock(&watchdog.mutex);
-  for (int idle = 0; idle < IDLE_WAKES; idle = watchdog.first ? 0 : idle + 1) {
+  while (watchdog.first) {
     watchdog.wakes_ms = look_at_all(monotonic_ms());
     struct timespec until = {.tv_sec = watchdog.wakes_ms / 1000, .tv_nsec = watchdog.wakes_ms % 1000 * 1000000};
     pthread_cond_clockwait(&watchdog.wake, &watchdog.mutex, CLOCK_MONOTONIC, &until);
   }
-  watchdog.runs = false;
   pthread_mutex_unlock(&watchdog.mutex);
   return unused;
 }
 
 /* Sees to it that the watchdog runs. */
 static mh_status start_watchdog(struct mh_error *err) {
-  pthread_t thread;
-  if (watchdog.runs && watchdog.process == getpid()) return MH_OK;
-  mh_status status = mh_thread_start(&thread, watch, NULL, "the thread that keeps the time limit", err);
-  if (status) return status;
-  pthread_detach(thread);
-  watchdog.runs = true;
-  watchdog.process = getpid();
-  watchdog.wakes_ms = 0; /* it is awake */
-  return MH_OK;
+  if (watchdog.process == getpid()) return MH_OK;
+  watchdog.wakes_ms = 0; /* it will be awake */
+  mh_status status = mh_thread_start(&watchdog.thread, watch, NULL, "the thread that keeps the time limit", err);
+  watchdog.process = status ? 0 : getpid();
+  return status;
+}
+
+static void end_watchdog(void) {
+  if (watchdog.process == getpid()) pthread_join(watchdog.thread, NULL);
+  watchdog.process = 0;
+}
+
+static void add(mh_lua *lua) {
+  pthread_mutex_lock(&watchdog.mutex);
+  lua->clock.look_ms = monotonic_ms() + period_ms(lua);
+  lua->clock.next = watchdog.first;
+  watchdog.first = lua;
+  if (lua->clock.look_ms < watchdog.wakes_ms) pthread_cond_signal(&watchdog.wake);
+  pthread_mutex_unlock(&watchdog.mutex);
+}
+
+/* Whether it was the last one. */
+static bool drop(mh_lua *lua) {
+  pthread_mutex_lock(&watchdog.mutex);
+  mh_lua **link = &watchdog.first;
+  while (*link != lua) link = &(*link)->clock.next;
+  *link = lua->clock.next;
+  bool last = !watchdog.first;
+  if (last) pthread_cond_signal(&watchdog.wake);
+  pthread_mutex_unlock(&watchdog.mutex);
+  return last;
 }
 
 mh_status mh_lua_clock_open(mh_lua *lua, struct mh_error *err) {
   struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
   sigemptyset(&action.sa_mask);
   if (sigaction(DEADLINE_SIGNAL, &action, NULL) != 0) return mh_fail_errno(err, errno, "cannot set up the time limit");
-  pthread_mutex_lock(&watchdog.mutex);
+  pthread_mutex_lock(&watchdog.coming);
+  add(lua); /* before, so that the watchdog does not end at once */
   mh_status status = start_watchdog(err);
-  if (!status) {
-    lua->clock.look_ms = monotonic_ms() + period_ms(lua);
-    lua->clock.next = watchdog.first;
-    watchdog.first = lua;
-    if (lua->clock.look_ms < watchdog.wakes_ms) pthread_cond_signal(&watchdog.wake);
-  }
-  pthread_mutex_unlock(&watchdog.mutex);
+  if (status) drop(lua);
+  pthread_mutex_unlock(&watchdog.coming);
   return status;
 }
 
 void mh_lua_clock_close(mh_lua *lua) {
-  pthread_mutex_lock(&watchdog.mutex);
-  mh_lua **link = &watchdog.first;
-  while (*link != lua) link = &(*link)->clock.next;
-  *link = lua->clock.next;
-  pthread_mutex_unlock(&watchdog.mutex);
+  pthread_mutex_lock(&watchdog.coming);
+  if (drop(lua)) end_watchdog();
+  pthread_mutex_unlock(&watchdog.coming);
 }

@@ -21,7 +21,6 @@ struct mh_script {
   char *path;         /* of the target: "scripts/x.lua"; what a hang is blamed on */
   const char *export; /* of the target: "x"; NULL when it names none */
   char *code, *table; /* of mh_script_open_code(); else NULL */
-  char *chosen;       /* by mh_script_choose_named(); else NULL */
   mh_lua *lua;
   struct mh_lua_evaluation evaluation;
   struct mh_lua_notice notice;
@@ -40,13 +39,6 @@ struct mh_script {
 static int choose(lua_State *L) {
   mh_script *script = lua_touserdata(L, 2);
   mh_lua_series_take(L, &script->series, 1, script->path, script->export);
-  return 0;
-}
-
-/* choose_named(script): takes the one that `chosen` means. [-0,+?,e] */
-static int choose_named(lua_State *L) {
-  mh_script *script = lua_touserdata(L, 1);
-  mh_lua_series_take_referenced(L, &script->series, script->path, script->chosen);
   return 0;
 }
 
@@ -246,17 +238,18 @@ bool mh_script_is_series(const mh_script *script) { return script->series.is_run
 void mh_script_select(mh_script *script, size_t place) {
   if (place >= script->series.count) return; /* a runner that names none */
   const struct mh_lua_member *member = &script->series.members[place];
+  const struct mh_lua_origin *origin = &member->origin;
   struct mh_lua_evaluation *evaluation = &script->evaluation;
   bool helped = member->definition.parallelize && script->helper_count;
   script->taken = place;
   evaluation->functions = member->functions;
-  evaluation->name = member->name;
+  evaluation->name = origin->name;
   evaluation->table_name = member->definition.table;
   mh_lua_notice_reset(&script->notice);
-  script->migration = (struct mh_migration){.name = member->name,
+  script->migration = (struct mh_migration){.name = origin->name,
                                             .table = member->definition.table,
-                                            .script = script->target,
-                                            .script_hash = script->hash,
+                                            .script = origin->target[0] ? origin->target : script->target,
+                                            .script_hash = origin->hash[0] ? origin->hash : script->hash,
                                             .command = script->command,
                                             .batch_size = member->definition.batch_size,
                                             .skip_errors = member->definition.skip_errors,
@@ -276,30 +269,11 @@ bool mh_script_is_parallel(const mh_script *script) {
   return script->series.count && script->series.members[script->taken].definition.parallelize;
 }
 
-mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err) {
-  if (!script->series.is_runner || script->series.count)
-    return mh_fail(err, MH_USAGE, "%s names what it runs; only migrations.runner() is told so from outside",
-                   script->target);
-  free(script->chosen);
-  script->chosen = strdup(name);
-  if (!script->chosen) return mh_fail_nomem(err);
-  mh_status status = call(script, choose_named, 0, err);
-  if (status) return status;
-  mh_lua_script_hash(script->lua, script->hash); /* with the module that was loaded now */
-  mh_script_select(script, 0);
-  return MH_OK;
-}
-
 /* One more, which is to be the same script still. */
 static mh_status add_helper(mh_script *script, struct mh_error *err) {
   mh_script *helper;
   mh_status status = open_target(script->target, &script->options, true, &helper, err);
   if (status) return status;
-  if (script->chosen) status = mh_script_choose_named(helper, script->chosen, err);
-  if (status) {
-    mh_script_close(helper);
-    return status;
-  }
   script->helpers[script->helper_count] = helper;
   script->helper_evaluators[script->helper_count++] = mh_lua_evaluator(&helper->evaluation);
   helper->evaluation.db.notice = &script->notice;
@@ -338,7 +312,6 @@ void mh_script_close(mh_script *script) {
   free(script->command);
   free(script->path);
   free(script->code);
-  free(script->chosen);
   free(script->table);
   free(script);
 }

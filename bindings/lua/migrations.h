@@ -54,17 +54,14 @@ bool mh_script_is_series(const mh_script *script); /* it is a runner, of however
 /* Takes the one at `place` of the series; at first it is 0. */
 void mh_script_select(mh_script *script, size_t place);
 /* The one taken; NULL of a runner that names none. Lives as long as the script, its content until another is taken. Its
- * command is "mighost <target>". It may be evaluated on any thread, one at a time. */
+ * command is "mighost <target>", its script what runs it alone: of a runner's member the export, perhaps of another file,
+ * and the target where it has but a name. It may be evaluated on any thread, one at a time. */
 const struct mh_migration *mh_script_migration(const mh_script *script);
 /* Where the one taken says `parallelize = true` (else nothing): the script is opened until there are `count` more of it, for
  * as many threads more; the migration has them as its helpers. They stay, for others of the series that say so.
  * MH_REFUSED: its files were changed meanwhile. */
 bool mh_script_is_parallel(const mh_script *script);
 mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
-/* Makes a runner that names none run this one, of its own script ("addRole", "migrations:addRole") or of another below the
- * root ("other:addRole"); its count is 1 then, and the command is still that of the target.
- * MH_USAGE: it is no such runner, or there is no such migration; else as mh_script_open(). */
-mh_status mh_script_choose_named(mh_script *script, const char *name, struct mh_error *err);
 /* The directory that names begin at, as paths are typed here: "scripts/"; "" for the working directory. */
 const char *mh_script_root(const mh_script *script);
 void mh_script_close(mh_script *script); /* NULL is allowed */

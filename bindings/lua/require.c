@@ -15,6 +15,13 @@ enum { MODULES = 1, LUAS_REQUIRE = 2, VALUE = 1, HASH = 2 };
 /* The registry key of the modules: its address. */
 static const char modules_key = 0;
 
+/* A hash as it is kept: its bytes as a string. */
+static mh_lua_hash hash_at(lua_State *L, int index) {
+  mh_lua_hash hash;
+  memcpy(&hash, lua_tostring(L, index), sizeof hash);
+  return hash;
+}
+
 /* "lib.roles" and "lib/roles" are "lib/roles". Names that lead elsewhere have empty parts then. */
 static mh_status check_name(struct mh_slice name, char below[PATH_MAX], struct mh_error *err) {
   const char *text = (const char *)name.data;
@@ -109,7 +116,8 @@ static int require(lua_State *L) {
   if (check_name(name, below, &err)) return mh_lua_raise(L, &err);
   if (lua_getfield(L, lua_upvalueindex(MODULES), below) != LUA_TNIL) {
     lua_rawgeti(L, -1, HASH);
-    lua->hash = mh_lua_hash_bytes(lua->hash, lua_tostring(L, -1), sizeof hash);
+    hash = hash_at(L, -1);
+    lua->hash = mh_lua_hash_bytes(lua->hash, &hash, sizeof hash);
     lua_rawgeti(L, -2, VALUE);
     return 1;
   }
@@ -141,13 +149,12 @@ void mh_lua_require_open(lua_State *L) {
   lua_setglobal(L, "require");
 }
 
-/* Keeps, of two strings or nil on top, the first in order. [-2,+1,-] */
-static void keep_first(lua_State *L) {
+/* Whether the value at `index`, a string or nil, comes before that at `other`: nil is last. */
+static bool is_before(lua_State *L, int index, int other) {
   struct mh_slice a, b;
-  a.data = (const uint8_t *)lua_tolstring(L, -2, &a.size);
-  b.data = (const uint8_t *)lua_tolstring(L, -1, &b.size);
-  if (b.data && (!a.data || mh_slice_compare(b, a) < 0)) lua_replace(L, -2);
-  else lua_pop(L, 1);
+  a.data = (const uint8_t *)lua_tolstring(L, index, &a.size);
+  b.data = (const uint8_t *)lua_tolstring(L, other, &b.size);
+  return a.data && (!b.data || mh_slice_compare(a, b) < 0);
 }
 
 void mh_lua_push_key_of(lua_State *L, int table, int index) {
@@ -160,10 +167,8 @@ void mh_lua_push_key_of(lua_State *L, int table, int index) {
   while (mh_lua_next(L, table)) {
     bool is_it = lua_type(L, -2) == LUA_TSTRING && lua_rawequal(L, -1, index);
     lua_pop(L, 1);
-    if (!is_it) continue;
-    lua_pushvalue(L, best);
-    lua_pushvalue(L, -2);
-    keep_first(L);
+    if (!is_it || !is_before(L, -1, best)) continue;
+    lua_pushvalue(L, -1);
     lua_replace(L, best);
   }
 }
@@ -184,20 +189,25 @@ static void push_name_in_module(lua_State *L, int index) {
   lua_settop(L, module + 2);
 }
 
-void mh_lua_push_module_export(lua_State *L, int index) {
+bool mh_lua_push_module_export(lua_State *L, int index, char hash[33]) {
+  enum { NAME = 1, MODULE, MODULES_AT }; /* places above the top; then a module's name and entry, and the name in it */
+  int top = lua_gettop(L);
   index = lua_absindex(L, index);
   luaL_checkstack(L, 10, "names");
   lua_pushnil(L);
-  int best = lua_gettop(L);
+  lua_pushnil(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_pushnil(L);
-  while (lua_next(L, best + 1)) {
+  for (; lua_next(L, top + MODULES_AT); lua_settop(L, top + MODULES_AT + 1)) {
     push_name_in_module(L, index);
-    lua_pushvalue(L, best);
-    lua_insert(L, -2);
-    keep_first(L);
-    lua_replace(L, best);
-    lua_pop(L, 1); /* the entry */
+    if (!is_before(L, -1, top + NAME)) continue;
+    lua_replace(L, top + NAME);
+    lua_pushvalue(L, -2);
+    lua_replace(L, top + MODULE);
+    lua_rawgeti(L, -1, HASH);
+    mh_lua_hash_text(hash_at(L, -1), hash);
   }
-  lua_settop(L, best);
+  bool found = !lua_isnil(L, top + NAME);
+  lua_settop(L, found ? top + MODULE : top);
+  return found;
 }

@@ -89,6 +89,7 @@ mh_status mh_lua_set_root(mh_lua *lua, const char *root, struct mh_error *err) {
   }
   size_t size = strlen(root);
   snprintf(shown, sizeof shown, "%s%s", root, size && root[size - 1] == '/' ? "" : "/");
+  lua->root_given = true;
   return keep_root(lua, strdup(real), strdup(shown), err);
 }
 
@@ -117,6 +118,13 @@ static mh_status place_below_root(mh_lua *lua, const char *path, char real[PATH_
   }
   *below = real + size + 1;
   return MH_OK;
+}
+
+bool mh_lua_module_path(const mh_lua *lua, const char *module, char *path, size_t size) {
+  char real[PATH_MAX];
+  bool fits = (size_t)snprintf(real, sizeof real, "%s/%s%s", lua->root, module, suffix) < sizeof real;
+  if (!fits || (!lua->root_given && root_size(real) != strlen(lua->root))) return false;
+  return (size_t)snprintf(path, size, "%s%s%s", lua->root_shown, module, suffix) < size;
 }
 
 /* `below` without ".lua", and ":export". */

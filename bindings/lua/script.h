@@ -16,9 +16,13 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err);
 mh_status mh_lua_script_name(mh_lua *lua, const char *path, const char *export, char *name, size_t size,
                              struct mh_error *err);
 
-/* [-0,+1,m] The name of a value that a module which was required returned, or has in the table it returned: "lib/roles",
- * "other:export", the first by name; nil where none has it. */
-void mh_lua_push_module_export(lua_State *L, int index);
+/* [-0,+2|0,me] The name of a value that a module which was required returned, or has in the table it returned: "lib/roles",
+ * "other:export", the first by name; and that of the module: "lib/roles", "other". `hash` is as mh_lua_script_hash() gives it
+ * where the module itself is loaded as a script. False, and nothing pushed, where none has it. */
+bool mh_lua_push_module_export(lua_State *L, int index, char hash[33]);
+/* Writes the path of a module as it would be typed here to load it as a script: "scripts/other.lua". False where names
+ * would then begin at another root, or there is no room. */
+bool mh_lua_module_path(const mh_lua *lua, const char *module, char *path, size_t size);
 /* [-0,+1,me] The key of the value at `index` in the table at `table`, a string; the first of several; nil for none. */
 void mh_lua_push_key_of(lua_State *L, int table, int index);
 

@@ -1,7 +1,5 @@
 #include "series.h"
 
-#include "exports.h"
-
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -44,10 +42,10 @@ static void refuse_nameless(lua_State *L, const struct mh_lua_member *member, si
 static void check_name(lua_State *L, const struct mh_lua_member *members, size_t place, const char *path) {
   struct mh_error err;
   size_t other = 0;
-  while (strcmp(members[other].name, members[place].name) != 0) other++;
+  while (strcmp(members[other].origin.name, members[place].origin.name) != 0) other++;
   if (other == place) return;
   mh_fail(&err, MH_INVALID, "members %zu and %zu of the runner have the same name, %.200s: %s", other + 1, place + 1,
-          members[place].name, members[place].definition.name[0] ? "change `name =` of one" : "leave one out");
+          members[place].origin.name, members[place].definition.name[0] ? "change `name =` of one" : "leave one out");
   mh_error_at(&err, "%s", path);
   mh_lua_raise(L, &err);
 }
@@ -62,7 +60,7 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
     mh_lua_runner_push(L, index, place);
     int definition = lua_gettop(L);
     take_definition(L, member, definition);
-    if (!mh_lua_find_member_name(L, definition, result, path, member->name)) refuse_nameless(L, member, place, path);
+    if (!mh_lua_find_origin(L, definition, result, path, &member->origin)) refuse_nameless(L, member, place, path);
     check_name(L, series->members, place, path);
     lua_pop(L, 1);
   }
@@ -72,8 +70,6 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
 
 void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, const char *path, const char *export) {
   size_t ignored;
-  lua_pushvalue(L, result);
-  series->result_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   mh_lua_push_export(L, result, path, export);
   int name = lua_gettop(L), chosen = name - 1;
   if (mh_lua_runner_at(L, chosen, &ignored)) {
@@ -82,22 +78,14 @@ void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, 
   }
   reserve(L, series, 1);
   take_definition(L, series->members, chosen);
-  mh_lua_write_name(L, chosen, path, lua_tostring(L, name), series->members->name);
-  series->count = 1;
-}
-
-void mh_lua_series_take_referenced(lua_State *L, struct mh_lua_series *series, const char *path,
-                                   const char *reference) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, series->result_ref);
-  mh_lua_push_referenced(L, lua_gettop(L), path, reference, series->members->name);
-  take_definition(L, series->members, lua_gettop(L));
+  mh_lua_write_name(L, chosen, path, lua_tostring(L, name), series->members->origin.name);
   series->count = 1;
 }
 
 void mh_lua_series_take_function(lua_State *L, struct mh_lua_series *series, const char *name, const char *table) {
   reserve(L, series, 1);
   struct mh_lua_member *member = series->members;
-  snprintf(member->name, sizeof member->name, "%s", name);
+  snprintf(member->origin.name, sizeof member->origin.name, "%s", name);
   snprintf(member->definition.table, sizeof member->definition.table, "%s", table);
   member->functions = (struct mh_lua_functions){
       .migrate_one = luaL_ref(L, LUA_REGISTRYINDEX), .custom_range = LUA_NOREF, .verify = LUA_NOREF};

@@ -4,9 +4,10 @@
 
 #include "definition.h"
 #include "evaluation.h"
+#include "exports.h"
 
 struct mh_lua_member {
-  char name[MH_LUA_MIGRATION_NAME_BYTES_MAX + 1];
+  struct mh_lua_origin origin; /* where it is one of a runner's; else but a name */
   struct mh_lua_definition definition;
   struct mh_lua_functions functions;
 };
@@ -16,7 +17,6 @@ struct mh_lua_series {
   bool is_runner;
   struct mh_lua_member *members;
   size_t count;
-  int result_ref; /* what the script returned, in the registry */
 };
 
 /* Each of these takes its members once, and raises as exports.h says. After an error the series has none. */
@@ -24,8 +24,6 @@ struct mh_lua_series {
 /* What the target names of the script's result at `result`. MH_INVALID: a runner's member has no name, or that of another.
  * [-0,+?,e] */
 void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, const char *path, const char *export);
-/* The one that is referred to, into a runner that names none. [-0,+?,e] */
-void mh_lua_series_take_referenced(lua_State *L, struct mh_lua_series *series, const char *path, const char *reference);
 /* The function on top as migrateOne, under a name that fits. [-1,+0,v] */
 void mh_lua_series_take_function(lua_State *L, struct mh_lua_series *series, const char *name, const char *table);
 

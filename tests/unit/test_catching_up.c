@@ -141,7 +141,7 @@ struct writer {
   pthread_t thread;
   _Atomic bool over;
   _Atomic uint64_t inserted; /* documents BESIDE, BESIDE + 1, ... */
-  mh_status status;
+  _Atomic mh_status status;
   struct mh_error err;
 };
 

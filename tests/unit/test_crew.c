@@ -1,5 +1,5 @@
-/* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and insert
- * others, in their own table and elsewhere; and raced by another writer, each document once. */
+/* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and
+ * insert others, in their own table and elsewhere; and raced by another writer, each document once. */
 #include "../../core/clock.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -195,8 +195,8 @@ static mh_status act(struct hand *hand, enum act act, const struct mh_table *tab
       status = first_of(txn, table_of(txn, "counter"), &document, err);
       if (!status) *copied = number(document.bson, "n");
       if (!status && act == EXPECT_COUNT && *copied != i / 8) status = mh_fail(err, MH_SCRIPT, "a count is missing");
-      if (!status && act != READ_COUNTER) status = set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
-      return status;
+      if (status || act == READ_COUNTER) return status;
+      return set_number(txn, table_of(txn, "counter"), &document, "n", *copied + 1, err);
     case INSERT_ASIDE: return insert(txn, table_of(txn, "aside"), i, err);
     case INSERT_OWN: return insert(txn, table, i, err);
     case COUNT_ASIDE: return count_all(txn, table_of(txn, "aside"), copied, err);
@@ -415,7 +415,8 @@ static void run_plan(struct fixture *f, int documents, size_t helpers, uint32_t 
   fill(f, documents);
   f->helper_count = helpers;
   f->printed.size = 0;
-  const struct mh_run_options options = {.batch_size = batch_size, .on_error = f->plan.skips ? MH_ON_ERROR_SKIP : MH_ON_ERROR_AS_DEFINED};
+  const struct mh_run_options options = {.batch_size = batch_size,
+                                         .on_error = f->plan.skips ? MH_ON_ERROR_SKIP : MH_ON_ERROR_AS_DEFINED};
   outcome->status = run(f, options, &outcome->record, &outcome->outcome);
   outcome->evaluated = atomic_load(&f->evaluated);
   dump(f, &outcome->text);
@@ -603,7 +604,8 @@ static mh_status write_once(struct fixture *f, mh_txn *txn, unsigned *seed, uint
   }
   mh_status status = get(txn, docs, rand_r(seed) % f->documents, &document, &found, err);
   if (status || !found) return status;
-  return roll < 9 ? set_number(txn, docs, &document, "seen", (int64_t)n, err) : mh_table_delete(txn, docs, &document, err);
+  if (roll == 9) return mh_table_delete(txn, docs, &document, err);
+  return set_number(txn, docs, &document, "seen", (int64_t)n, err);
 }
 
 static void *write_on(void *argument) {
@@ -625,8 +627,8 @@ static void *write_on(void *argument) {
   return status ? f : NULL;
 }
 
-/* `n` is raised by each visit but those that roll not to; an insert of the run's own is not visited. `to_end`: others wrote
- * until after the run, so what they inserted may have come too late. */
+/* `n` is raised by each visit but those that roll not to; an insert of the run's own is not visited. `to_end`: others
+ * wrote until after the run, so what they inserted may have come too late. */
 static void check_once(struct fixture *f, const struct mh_run_record *record, bool to_end) {
   mh_txn *txn;
   mh_scan *scan;

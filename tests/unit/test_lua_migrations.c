@@ -188,7 +188,7 @@ static void names_of_a_series(void **state) {
   assert_int_equal(mh_script_count(script), 3);
   assert_string_equal(mh_script_migration(script)->name, "several:b"); /* the first is taken */
   assert_string_equal(strrchr(mh_script_migration(script)->command, '/'), "/several.lua:runAll");
-  assert_string_equal(strrchr(mh_script_migration(script)->script, '/'), "/several.lua:runAll");
+  assert_string_equal(strrchr(mh_script_migration(script)->script, '/'), "/several.lua:b");
   expect_names(script, "several:b own several:a");
   script = open_script(f, "several.lua:one");
   assert_true(mh_script_is_series(script));
@@ -206,6 +206,44 @@ static void names_of_a_series(void **state) {
   expect_names(open_script(f, "m.lua:all"), "alone others:x m:own m:also");
   write_script(f, "m.lua", "local o = require 'others'\nreturn migrations.runner { o.y, o.x, " DEFINE("name = 'mine'") " }");
   expect_names(open_script(f, "m.lua"), "others:y others:x mine");
+}
+
+/* What runs a member by itself, as its script says, is the same migration of the same text. */
+static void expect_same_alone(struct fixture *f, const struct mh_migration *member, const char *script) {
+  mh_script *alone;
+  const char *target = member->script, *base = strrchr(target, '/');
+  if (strcmp(base + 1, script) != 0) fail_msg("%s is run from %s, not from %s", member->name, target, script);
+  OK(mh_script_open(target, &(struct mh_script_options){0}, &alone, &f->err));
+  if (!mh_script_is_series(alone)) {
+    assert_string_equal(mh_script_migration(alone)->name, member->name);
+    assert_string_equal(mh_script_migration(alone)->script_hash, member->script_hash);
+  }
+  mh_script_close(alone);
+}
+
+static void scripts_of_a_series(void **state) {
+  struct fixture *f = *state;
+  static const char *const scripts[] = {"alone.lua", "others.lua:x", "m.lua:own", "m.lua:also", "others.lua:z", "m.lua:all"};
+  write_script(f, "deep.lua", "return {}");
+  write_script(f, "alone.lua", "require 'deep' return " DEFINE(""));
+  write_script(f, "others.lua", "local alone = require 'alone' require 'deep'\n"
+                                "return { x = " DEFINE("") ", y = " DEFINE("") ", z = " DEFINE("name = 'named'") " }");
+  write_script(f, "m.lua",
+               "local own, others = " DEFINE("name = 'mine'") ", require 'others'\n"
+               "return { own = own, also = others.y, all = migrations.runner { require 'alone', others.x, own, others.y, "
+               "others.z, " DEFINE("name = 'nowhere'") " } }");
+  mh_script *script = open_script(f, "m.lua:all");
+  for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+    mh_script_select(script, i);
+    expect_same_alone(f, mh_script_migration(script), scripts[i]);
+  }
+  char hash[33];
+  snprintf(hash, sizeof hash, "%s", mh_script_migration(script)->script_hash); /* of m.lua */
+  mh_script_select(script, 2);
+  assert_string_equal(mh_script_migration(script)->script_hash, hash);
+  mh_script_select(script, 1);
+  assert_string_not_equal(mh_script_migration(script)->script_hash, hash);
+  mh_script_close(script);
 }
 
 static void options_of_a_series(void **state) {
@@ -294,50 +332,6 @@ static void a_runner_of_none(void **state) {
   assert_false(mh_script_is_parallel(script));
   mh_script_select(script, 0);
   OK(mh_script_add_helpers(script, 2, &f->err));
-  mh_script_close(script);
-}
-
-static void a_runner_that_is_told(void **state) {
-  struct fixture *f = *state;
-  static const struct { const char *reference, *name; } cases[] = {
-      {"a", "m:a"}, {"m:a", "m:a"}, {"named", "own"}, {"other:x", "other:x"}, {"alone", "alone"},
-  };
-  static const struct { const char *reference; mh_status status; const char *message; } failures[] = {
-      {"b", MH_USAGE, "m.lua: there is no migration \"b\" (of another script: \"other:export\"); there is a, named, run"},
-      {"", MH_USAGE, "there is no migration \"\""},
-      {"m:", MH_USAGE, "there is no migration \"m:\""},
-      {":", MH_USAGE, "there is no migration \":\""},
-      {"m", MH_USAGE, "there is no migration \"m\""},
-      {"run", MH_USAGE, "there is no migration \"run\""}, /* a runner */
-      {"other:y", MH_USAGE, "there is no migration \"other:y\""},
-      {"other", MH_USAGE, "there is no migration \"other\""},
-      {"absent:a", MH_USAGE, "there is no migration \"absent:a\""},
-      {"../x:a", MH_USAGE, "there is no migration"},
-      {"broken:a", MH_SCRIPT, "broken.lua:1"},
-  };
-  write_script(f, "other.lua", "return { x = " DEFINE("parallelize = true") " }");
-  write_script(f, "alone.lua", "return " DEFINE(""));
-  write_script(f, "broken.lua", "return }");
-  write_script(f, "m.lua", "return { a = " DEFINE("") ", named = " DEFINE("name = 'own'") ", run = migrations.runner() }");
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    mh_script *script = open_script(f, "m.lua:run");
-    OK(mh_script_choose_named(script, cases[i].reference, &f->err));
-    assert_int_equal(mh_script_count(script), 1);
-    OK(mh_script_add_helpers(script, 1, &f->err));
-    assert_int_equal(mh_script_migration(script)->helper_count, strcmp(cases[i].reference, "other:x") == 0);
-    expect_error(f, "again", mh_script_choose_named(script, "a", &f->err), MH_USAGE, "names what it runs");
-    expect_names(script, cases[i].name);
-  }
-  mh_script *script = open_script(f, "m.lua:run");
-  for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
-    expect_error(f, failures[i].reference, mh_script_choose_named(script, failures[i].reference, &f->err),
-                 failures[i].status, failures[i].message);
-    assert_int_equal(mh_script_count(script), 0);
-  }
-  OK(mh_script_choose_named(script, "a", &f->err));
-  expect_names(script, "m:a");
-  script = open_script(f, "m.lua:a");
-  expect_error(f, "one", mh_script_choose_named(script, "a", &f->err), MH_USAGE, "names what it runs");
   mh_script_close(script);
 }
 
@@ -969,11 +963,11 @@ static void a_query_that_reads_too_much(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(names_of_a_series),
+      TEST(scripts_of_a_series),
       TEST(options_of_a_series),
       TEST(members_are_evaluated_as_they_are_taken),
       TEST(runners_that_are_refused),
       TEST(a_runner_of_none),
-      TEST(a_runner_that_is_told),
       TEST(helpers),
       TEST(helpers_of_a_changed_script),
       TEST(names_of_code),
