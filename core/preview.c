@@ -211,6 +211,14 @@ static bool wrote(const struct preview *preview, size_t place) {
   return mh_changeset_sequence(changes, place + 1) > mh_changeset_sequence(changes, place);
 }
 
+/* The document again, as it is now; *found: it is there, and still one of those that a run would visit. */
+static mh_status read_again(struct preview *preview, size_t place, struct mh_document *document, bool *found,
+                            struct mh_error *err) {
+  mh_status status = mh_table_read(preview->txn, preview->walk.table, &preview->batch[place].document.key, document,
+                                   found, err);
+  return status || !*found ? status : mh_preview_walk_holds(&preview->walk, document, found, err);
+}
+
 static mh_status next_again(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
   struct preview *preview = self;
   mh_status status = MH_OK;
@@ -218,9 +226,7 @@ static mh_status next_again(void *self, struct mh_document *document, bool *foun
   while (!status && !*found && preview->again < preview->count && !stop_asked(preview) &&
          mh_arena_used(mh_txn_changeset(preview->txn)->arena) < AGAIN_BYTES) {
     size_t place = preview->again++;
-    if (wrote(preview, place))
-      status = mh_table_read(preview->txn, preview->walk.table, &preview->batch[place].document.key, document, found,
-                             err);
+    if (wrote(preview, place)) status = read_again(preview, place, document, found, err);
   }
   preview->feed_failed = status != MH_OK;
   return status || !*found ? status : hand_out(preview, document, found);
