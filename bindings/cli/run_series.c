@@ -146,7 +146,8 @@ static void tell_changed(const struct mh_series *series, const struct mh_series_
   const struct mh_migration *migration = mh_series_take(member);
   if (!mh_run_show_changed(migration, &member->record) || tally->told_changed == member->script) return;
   tally->told_changed = member->script;
-  mh_print_notice(series->cli, "%s has changed since; --reset runs the new one", migration->script);
+  mh_print_notice(series->cli, "%.*s has changed since; --reset runs the new one",
+                  (int)mh_script_file_size(migration->script), migration->script);
 }
 
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
