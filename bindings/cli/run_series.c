@@ -39,7 +39,7 @@ struct tally {
   size_t run, complete;
   uint64_t processed, changed; /* documents */
   uint64_t started_ns;
-  const char *told_changed; /* the hash of the last file that is known to have changed */
+  mh_path told_changed;        /* the file of which that was said last */
   bool wants_json;
   cJSON *json;                 /* an array with an object for each member; NULL: not asked for, or memory is gone */
 };
@@ -152,14 +152,14 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   return result;
 }
 
-/* Of many that stand in one file this is said once. */
+/* Of all that stand in one file this is said once. */
 static void tell_changed(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
   const struct mh_migration *migration = mh_series_take(member);
-  if (!mh_run_show_changed(migration, &member->record) || strcmp(tally->told_changed, migration->script_hash) == 0) return;
-  tally->told_changed = migration->script_hash;
-  const char *export = strstr(migration->script, ".lua:");
-  int size = (int)(export ? export + strlen(".lua") - migration->script : (long)strlen(migration->script));
-  mh_print_notice(series->cli, "%.*s has changed since; --reset runs the new one", size, migration->script);
+  mh_path file;
+  snprintf(file, sizeof file, "%.*s", (int)mh_script_file_size(migration->script), migration->script);
+  if (!mh_run_show_changed(migration, &member->record) || strcmp(file, tally->told_changed) == 0) return;
+  strcpy(tally->told_changed, file);
+  mh_print_notice(series->cli, "%s has changed since; --reset runs the new one", file);
 }
 
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
@@ -213,7 +213,7 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   struct walk walk = {.series = series,
                       .store = store,
                       .options = mh_run_flags_options(series->own),
-                      .tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json, .told_changed = ""}};
+                      .tally = {.started_ns = mh_now_ns(), .wants_json = series->cli->json}};
   struct mh_buffer arguments = {0};
   struct mh_error err;
   mh_who_text who;
