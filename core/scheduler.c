@@ -16,7 +16,8 @@ enum {
   ONE_BATCH_DOCUMENTS = 100,  /* Convex's default batch */
   EMPTY_PREFIXES_MAX = 3,     /* then one document is evaluated under the lock, so that progress is certain */
   LATE_ROUNDS_MAX = 3,        /* then the late ones are taken under the lock, so that a run ends under inserts, */
-  ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked */
+  ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked: */
+  FORCED_LEAST = 1000,        /* so many documents at least, where time allows */
   THROTTLE_STEPS = 10,        /* batches a second at least under --throttle, so that it is no stop and go */
   NAP_MS = 20, LOOK_MS = 100, /* while it waits: between looks at the stop flag, and at what others ask of it */
   PARALLEL_PAUSE_FIRST = 32   /* batches by one evaluator after several were of no use, and twice as many each time again */
@@ -88,8 +89,7 @@ static mh_status fail_running(const struct run *run, struct mh_error *err) {
                  run->migration->name);
 }
 
-/* Calls customRange, at the time `begins_ms`. Without one, and where it gives the whole table as it is walked anyway, the
- * range has no bytes. */
+/* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */
 static mh_status find_range(struct run *run, bool count, struct mh_error *err) {
   const struct mh_evaluator *evaluator = &run->migration->evaluator;
   mh_query *query = NULL;
@@ -515,7 +515,10 @@ static struct mh_batch_task task_from_record(const struct run *run) {
 /* Evaluates and stores while holding the lock: nobody can come between, so what is evaluated is stored. */
 static mh_status step_under_lock(struct run *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
-  if (run->empty_prefixes >= EMPTY_PREFIXES_MAX && task.source == MH_BATCH_WALK) task.limit = 1;
+  if (run->empty_prefixes >= EMPTY_PREFIXES_MAX && task.source == MH_BATCH_WALK)
+    task.limit = 1;
+  else if (task.limit < FORCED_LEAST) /* --batch-size 1 would let others be faster for ever */
+    task.limit = run->documents_left < FORCED_LEAST ? (uint32_t)run->documents_left : FORCED_LEAST;
   task.unbounded = false;
   task.stop = NULL;
   size_t pending_tables = 0;
