@@ -70,6 +70,11 @@ struct mh_run_record {
   char error[1401], error_place[641], error_id[MH_FOREIGN_ID_BYTES_MAX + 1], traceback[4097];
 };
 
+/* What customRange gave; no bytes: the whole table. Borrowed. */
+static inline struct mh_slice mh_run_range(const struct mh_run_record *record) {
+  return mh_slice(record->range, record->range_size);
+}
+
 mh_status mh_run_record_read(mh_kv_txn *txn, const char *name, struct mh_run_record *record, bool *found,
                              struct mh_error *err);
 /* A row of MH_SPACE_RUNS: its key and its value. MH_DAMAGED. */

@@ -12,7 +12,7 @@ enum { CHECKSUM_BYTES = 4 };
 
 /* A place is one in an index of that name: whatever bounds, which may come from the time, and direction are. */
 static uint32_t checksum(const struct mh_run_record *record, struct mh_slice place) {
-  const char *index = mh_query_description_index(mh_slice(record->range, record->range_size));
+  const char *index = mh_query_description_index(mh_run_range(record));
   return (uint32_t)mh_query_hash(mh_query_hash(MH_QUERY_HASH_START, mh_slice_text(index)), place);
 }
 
@@ -62,7 +62,7 @@ static bool parse_place(const char *text, struct mh_slice *place, uint8_t room[C
 
 static mh_status check_place(const char *text, const struct mh_run_record *record, uint32_t sum, struct mh_slice place,
                              struct mh_error *err) {
-  const char *index = mh_query_description_index(mh_slice(record->range, record->range_size));
+  const char *index = mh_query_description_index(mh_run_range(record));
   if (sum != checksum(record, place))
     return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor of a run along the index %s; take one that `mighost status "
                    "--json` printed of it", text, index);

@@ -1,0 +1,261 @@
+#include "scheduler_parts.h"
+
+#include "clock.h"
+#include "history.h"
+#include "skipped.h"
+
+#include <stdio.h>
+
+enum { ONE_BATCH_DOCUMENTS = 100 /* Convex's default batch */ };
+
+uint32_t mh_running_fixed_size(const struct mh_running *run) {
+  uint32_t size = run->options->batch_size ? run->options->batch_size : run->migration->batch_size;
+  return size || !run->options->one_batch ? size : ONE_BATCH_DOCUMENTS;
+}
+
+static mh_status find_table(const struct mh_running *run, const mh_catalogue *catalogue, const struct mh_table **table,
+                            struct mh_error *err) {
+  struct mh_slice name = mh_slice_text(run->migration->table);
+  *table = mh_catalogue_table(catalogue, name);
+  if (*table) return MH_OK;
+  const char *nearest = mh_catalogue_nearest(catalogue, name);
+  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s",
+          run->migration->table, mh_store_directory(run->store), nearest);
+  return mh_error_at(err, "%s", run->migration->script);
+}
+
+static mh_status fail_running(const struct mh_running *run, struct mh_error *err) {
+  return mh_fail(err, MH_REFUSED, "%s is running in another process; `mighost status` shows how far it is",
+                 run->migration->name);
+}
+
+/* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */
+static mh_status find_range(struct mh_running *run, bool count, struct mh_error *err) {
+  const struct mh_evaluator *evaluator = &run->migration->evaluator;
+  mh_query *query = NULL;
+  run->range.size = 0;
+  run->range_known = true;
+  if (!evaluator->range) return MH_OK;
+  mh_status status = mh_txn_renew(run->txn, NULL, err);
+  if (!status) status = evaluator->range(evaluator->self, run->txn, run->begins_ms, &query, err);
+  if (!status && query) status = mh_query_describe(query, &run->range, err);
+  if (!status && run->range.size > MH_RUN_RANGE_BYTES_MAX) {
+    status = mh_fail(err, MH_INVALID, "the bounds of customRange take %zu bytes, and the limit is %d: give shorter values",
+                     run->range.size, MH_RUN_RANGE_BYTES_MAX);
+    mh_error_at(err, "%s", run->migration->script);
+  }
+  if (!status && query && count) status = mh_query_count(query, &run->range_total, err);
+  mh_query_close(query);
+  mh_changeset_clear(mh_txn_changeset(run->txn)); /* what it printed, and depends on */
+  return status;
+}
+
+/* A fresh run gets a watch on its table and a record that starts from nothing. */
+static mh_status start_over(struct mh_running *run, mh_commit *commit, const struct mh_table *table, mh_space log,
+                            struct mh_error *err) {
+  struct mh_run_record *record = run->record;
+  struct mh_run_record fresh = {.number = record->number, .latest_start = run->begins_ms, .total = run->range_total};
+  const struct mh_log kept = {.space = log,
+                              .flags = (uint8_t)((run->range.size ? MH_LOG_VISITS : 0) |
+                                                 (run->migration->catch_up ? MH_LOG_CATCH_UP : 0))};
+  snprintf(fresh.table, sizeof fresh.table, "%s", table->name);
+  fresh.range_size = (uint32_t)run->range.size;
+  if (fresh.range_size) memcpy(fresh.range, run->range.data, run->range.size);
+  mh_status status = MH_OK;
+  if (record->watch) status = mh_commit_drop_watch(commit, record->watch, err);
+  if (!status) status = mh_skipped_drop(mh_commit_kv(commit), record->number, err);
+  if (!status) status = mh_commit_add_watch(commit, table->number, kept, &fresh.watch, err);
+  if (!status && !fresh.range_size) status = mh_kv_count(mh_commit_kv(commit), table->documents, &fresh.total, err);
+  *record = fresh;
+  return status;
+}
+
+/* Refuses to go on with a run that is another than the one that began. */
+static mh_status check_same(const struct mh_running *run, const mh_catalogue *catalogue, struct mh_error *err) {
+  const struct mh_run_record *record = run->record;
+  const struct mh_migration *migration = run->migration;
+  bool complete = record->state == MH_RUN_SUCCESS;
+  if (run->options->frozen && strcmp(record->script_hash, migration->script_hash) != 0)
+    return mh_fail(err, MH_REFUSED,
+                   "%s: %s has changed since it %s, and --frozen allows no change; start over with: %s --reset",
+                   migration->name, migration->script, complete ? "completed" : "began", migration->command);
+  if (strcmp(record->table, migration->table) != 0)
+    return mh_fail(err, MH_REFUSED, "%s was begun over the table %s and now names %s; start over with: %s --reset",
+                   migration->name, record->table, migration->table, migration->command);
+  if (run->range_known && !mh_slice_equal(mh_run_range(record), mh_buffer_slice(&run->range)))
+    return mh_fail(err, MH_REFUSED, "%s was begun over another customRange than it has now; start over with: %s --reset",
+                   migration->name, migration->command);
+  if (complete) return MH_OK;
+  const struct mh_watch *watch = mh_catalogue_watch(catalogue, record->watch);
+  if (!watch)
+    return mh_fail(err, MH_REFUSED, "the table %s was replaced since %s began; start over with: %s --reset", record->table,
+                   migration->name, migration->command);
+  bool catches_up = watch->log.flags & MH_LOG_CATCH_UP;
+  if (catches_up == migration->catch_up) return MH_OK;
+  return mh_fail(err, MH_REFUSED, "%s was begun with catchUp = %s; put that back, or start over with: %s --reset",
+                 migration->name, catches_up ? "true" : "false", migration->command);
+}
+
+static mh_status write_history(const struct mh_running *run, mh_kv_txn *kv, struct mh_error *err) {
+  struct mh_run_record *record = run->record;
+  struct mh_history_line line = {.began = record->resumed, .processed_before = record->processed};
+  snprintf(line.name, sizeof line.name, "%s", record->name);
+  snprintf(line.script, sizeof line.script, "%s", record->script);
+  snprintf(line.script_hash, sizeof line.script_hash, "%s", record->script_hash);
+  snprintf(line.who, sizeof line.who, "%s", run->options->who ? run->options->who : "");
+  snprintf(line.arguments, sizeof line.arguments, "%s", run->options->arguments ? run->options->arguments : "");
+  snprintf(line.state, sizeof line.state, "%s", mh_run_state_name(record->state));
+  mh_status status = mh_history_add(kv, &line, err);
+  record->history = line.number;
+  return status;
+}
+
+/* As many as there is room for. */
+static void note_next(const struct mh_run_options *options, struct mh_run_record *record) {
+  size_t used = 0;
+  for (size_t i = 0; i < options->next_count; i++) {
+    size_t size = strlen(options->next[i]) + (used > 0);
+    if (size >= sizeof record->next - used) break;
+    used += (size_t)snprintf(record->next + used, sizeof record->next - used, "%s%s", used ? "\n" : "", options->next[i]);
+  }
+  record->next[used] = 0;
+}
+
+/* Writes inProgress. */
+static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_error *err) {
+  struct mh_run_record *record = run->record;
+  const struct mh_migration *migration = run->migration;
+  snprintf(record->name, sizeof record->name, "%s", migration->name);
+  snprintf(record->script, sizeof record->script, "%s", migration->script);
+  snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
+  int code_size = snprintf(record->code, sizeof record->code, "%s", migration->code ? migration->code : "");
+  if ((size_t)code_size >= sizeof record->code) record->code[0] = 0; /* cut it would be another */
+  record->batch_size = mh_running_fixed_size(run);
+  record->lock_ms = run->options->lock_budget_ms;
+  record->throttle = run->options->throttle;
+  record->state = MH_RUN_IN_PROGRESS;
+  record->latest_end = record->rate = 0;
+  record->resumed = mh_clock_ms(CLOCK_REALTIME);
+  record->resumed_at = record->processed;
+  note_next(run->options, record);
+  record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
+  run->lineage.watch = record->watch;
+  mh_status status = mh_control_drop(mh_commit_kv(commit), record->name, err); /* asked of one that died */
+  if (!status) status = write_history(run, mh_commit_kv(commit), err);
+  return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
+}
+
+/* Under the lock: takes the run's lock, decides between going on and starting over, writes inProgress. `log` is a space
+ * for the change log of a fresh run, or MH_SPACE_NONE when a look before the lock found that there is one to go on
+ * with; *again asks for another look. */
+static mh_status claim(struct mh_running *run, mh_commit *commit, mh_space log, bool *done, bool *again,
+                       struct mh_error *err) {
+  struct mh_run_record *record = run->record;
+  const struct mh_migration *migration = run->migration;
+  const struct mh_table *table;
+  bool found, taken;
+  mh_status status = mh_run_record_read(mh_commit_kv(commit), migration->name, record, &found, err);
+  if (status) return status;
+  if (!found) {
+    *record = (struct mh_run_record){0};
+    status = mh_commit_next_run(commit, &record->number, err);
+  }
+  if (!status) status = mh_filelock_try(run->locks, record->number + 1, &taken, err);
+  if (status) return status;
+  if (!taken) {
+    record->number = 0; /* not ours to release */
+    return fail_running(run, err);
+  }
+  bool from_cursor = run->options->cursor != NULL, over = !found || run->options->reset || from_cursor;
+  if (!over) status = check_same(run, mh_commit_catalogue(commit), err);
+  if (status) return status;
+  *done = record->state == MH_RUN_SUCCESS && !over;
+  if (*done) return MH_OK;
+  status = find_table(run, mh_commit_catalogue(commit), &table, err);
+  if (status) return status;
+  *again = over != (log != MH_SPACE_NONE);
+  if (*again) return MH_OK;
+  if (over) status = start_over(run, commit, table, log, err);
+  if (!status && from_cursor) status = mh_run_cursor_read(run->options->cursor, record, err);
+  return status ? status : take_up(run, commit, err);
+}
+
+void mh_running_release(struct mh_running *run) {
+  if (run->record->number) mh_filelock_release(run->locks, run->record->number + 1);
+}
+
+/* Refuses to go on along an index that is gone, before anything is written. */
+static mh_status check_index(const struct mh_running *run, const mh_catalogue *catalogue, struct mh_error *err) {
+  const struct mh_run_record *record = run->record;
+  if (!record->range_size || !mh_catalogue_watch(catalogue, record->watch)) return MH_OK; /* or refused for that */
+  mh_query *query = NULL;
+  mh_status status = mh_txn_renew(run->txn, NULL, err);
+  if (!status)
+    status = mh_query_reopen(run->txn, mh_slice_text(record->table), mh_run_range(record), mh_slice(NULL, 0), &query,
+                             err);
+  mh_query_close(query);
+  if (status != MH_REFUSED) return status;
+  return mh_fail(err, MH_REFUSED, "the index that %s walks was dropped or made again since it began; start over with: "
+                                  "%s --reset", run->migration->name, run->migration->command);
+}
+
+/* A look without the write lock: whether it runs elsewhere, which claim() will ask again; whether there is a run to go on
+ * with, so that no change log has to be made; and the range, which is the script's to tell, where it is needed. */
+static mh_status look(struct mh_running *run, bool *resumes, struct mh_error *err) {
+  mh_kv_txn *snapshot = NULL;
+  mh_catalogue *catalogue = NULL;
+  uint64_t number;
+  const struct mh_table *table;
+  bool found = false, running = false;
+  mh_status status = mh_store_snapshot(run->store, &snapshot, &catalogue, &number, err);
+  if (!status) status = mh_run_record_read(snapshot, run->migration->name, run->record, &found, err);
+  if (!status && found) status = mh_filelock_test(run->locks, run->record->number + 1, &running, err);
+  if (!status && running) status = fail_running(run, err);
+  *resumes = found && !run->options->reset && !run->options->cursor;
+  if (!status && !*resumes) status = find_table(run, catalogue, &table, err);
+  if (!status && *resumes) status = check_index(run, catalogue, err);
+  mh_catalogue_drop(catalogue);
+  mh_kv_end(snapshot);
+  run->range_known = false;
+  if (status) {
+    run->record->number = 0; /* not ours to release */
+    return status;
+  }
+  /* As it was called when the run began, so that only another function gives another range. */
+  run->begins_ms = *resumes ? run->record->latest_start : mh_epoch_ms();
+  bool changed = strcmp(run->record->script_hash, run->migration->script_hash) != 0;
+  if (*resumes && !changed) return MH_OK;
+  status = find_range(run, !*resumes, err);
+  if (!status || !*resumes || run->record->state != MH_RUN_SUCCESS) return status;
+  run->range_known = false; /* of a run that is complete: its index may have been dropped since */
+  return MH_OK;
+}
+
+mh_status mh_running_begin(struct mh_running *run, bool *done, struct mh_error *err) {
+  mh_status status = mh_store_locks(run->store, &run->locks, err);
+  uint64_t held_ns = 0;
+  for (bool again = true; !status && again && !*done;) {
+    bool resumes;
+    mh_space log = MH_SPACE_NONE;
+    mh_commit *commit = NULL;
+    again = false;
+    status = look(run, &resumes, err);
+    if (!status && !resumes) status = mh_kv_spaces_create(mh_store_kv(run->store), 1, &log, err);
+    if (!status) status = mh_commit_begin(run->store, 0, &commit, err);
+    if (!status) {
+      *run->record = (struct mh_run_record){0};
+      status = claim(run, commit, log, done, &again, err);
+    }
+    if (!status && !again && !*done) {
+      status = mh_commit_finish(commit, NULL, &held_ns, err);
+      log = MH_SPACE_NONE; /* in use now */
+    } else {
+      mh_commit_abort(commit);
+    }
+    if (log != MH_SPACE_NONE) mh_store_return_spaces(run->store, log, 1);
+    if (status || again || *done) mh_running_release(run);
+  }
+  run->empty_commit_ns = (double)held_ns;
+  mh_pacing_begin(&run->pacing, mh_running_budget_ms(run), run->empty_commit_ns, mh_running_fixed_size(run));
+  return status;
+}
