@@ -1,5 +1,6 @@
 /* What is asked of runs from elsewhere, and which runs are alive: records are written as a runner would, its lock is held by
  * this process or by one that is killed. */
+#include "ok.h"
 #include "../../core/control.h"
 #include "../../core/members.h"
 #include "../../core/skipped.h"
@@ -21,12 +22,6 @@ struct fixture {
   bool found;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);
