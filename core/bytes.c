@@ -21,6 +21,14 @@ bool mh_buffer_reserve(struct mh_buffer *buffer, size_t more) {
   return true;
 }
 
+void *mh_array_grow(void *array, size_t *room, size_t element_size) {
+  enum { ROOM_FIRST = 16 };
+  size_t grown = *room ? 2 * *room : ROOM_FIRST;
+  void *moved = reallocarray(array, grown, element_size);
+  if (moved) *room = grown;
+  return moved;
+}
+
 bool mh_buffer_format(struct mh_buffer *buffer, const char *format, ...) {
   va_list args, again;
   va_start(args, format);

@@ -83,4 +83,14 @@ static inline uint32_t mh_get_u32(const uint8_t *in) {
   return __builtin_bswap32(value);
 }
 
+/* ---- arrays that grow ---- */
+
+void *mh_array_grow(void *array, size_t *room, size_t element_size); /* of mh_array_reserve() */
+
+/* Room in an array of malloc's (NULL: none yet) for one element more than the `count` it has: the array, which may have
+ * moved; NULL when memory is gone, and it stays as it was. *room: the elements it has room for. */
+static inline void *mh_array_reserve(void *array, size_t count, size_t *room, size_t element_size) {
+  return count < *room ? array : mh_array_grow(array, room, element_size);
+}
+
 #endif

@@ -4,17 +4,6 @@
 
 enum { HEIGHT_MASK = 15, SPACES_MASK = (1 << 28) - 1 }; /* the widths of a node's fields */
 
-/* Grows an array to hold one more element; false when memory is gone. */
-static bool reserve(void *array, size_t count, size_t *room, size_t element_size) {
-  if (count < *room) return true;
-  size_t grown = *room ? *room * 2 : 64;
-  void *moved = realloc(*(void **)array, grown * element_size);
-  if (!moved) return false;
-  *(void **)array = moved;
-  *room = grown;
-  return true;
-}
-
 mh_changeset *mh_changeset_new(void) {
   mh_changeset *changeset = calloc(1, sizeof *changeset);
   if (!changeset) return NULL;
@@ -74,9 +63,11 @@ static struct mh_written *written_for(mh_changeset *changeset, mh_space space) {
   struct mh_written *written = (struct mh_written *)mh_changeset_written(changeset, space);
   if (written) return written;
   struct mh_node *head = new_node(changeset, MH_SKIP_HEIGHT, changeset->space_count, mh_slice(NULL, 0));
-  if (!head || !reserve(&changeset->spaces, changeset->space_count, &changeset->space_room, sizeof *written))
-    return NULL;
-  written = &changeset->spaces[changeset->space_count++];
+  struct mh_written *spaces =
+      head ? mh_array_reserve(changeset->spaces, changeset->space_count, &changeset->space_room, sizeof *spaces) : NULL;
+  if (!spaces) return NULL;
+  changeset->spaces = spaces;
+  written = &spaces[changeset->space_count++];
   *written = (struct mh_written){.space = space, .head = head};
   for (int level = 0; level < MH_SKIP_HEIGHT; level++) written->tail[level] = head;
   return written;
@@ -142,9 +133,10 @@ mh_status mh_changeset_put(mh_changeset *changeset, mh_space space, enum mh_writ
                    changeset->document_bytes_max >> 20);
   if (changeset->journal_count == UINT32_MAX) return mh_fail(err, MH_LIMIT, "more than 4 billion writes in one batch");
   struct mh_version *version = mh_arena_alloc(changeset->arena, sizeof *version);
-  if (!version ||
-      !reserve(&changeset->journal, changeset->journal_count, &changeset->journal_room, sizeof *changeset->journal))
-    return mh_fail_nomem(err);
+  struct mh_node **journal =
+      mh_array_reserve(changeset->journal, changeset->journal_count, &changeset->journal_room, sizeof *journal);
+  if (journal) changeset->journal = journal;
+  if (!version || !journal) return mh_fail_nomem(err);
   struct mh_slice copy = mh_slice(NULL, 0);
   if (write != MH_WRITE_DELETE) {
     copy = mh_arena_copy(changeset->arena, value);
@@ -181,9 +173,11 @@ void mh_changeset_rollback(mh_changeset *changeset, uint32_t sequence) {
 }
 
 mh_status mh_changeset_mark(mh_changeset *changeset, const struct mh_key *key, struct mh_error *err) {
-  if (!reserve(&changeset->marks, changeset->mark_count, &changeset->mark_room, sizeof *changeset->marks))
-    return mh_fail_nomem(err);
-  changeset->marks[changeset->mark_count++] = (struct mh_mark){.key = *key,
+  struct mh_mark *marks =
+      mh_array_reserve(changeset->marks, changeset->mark_count, &changeset->mark_room, sizeof *marks);
+  if (!marks) return mh_fail_nomem(err);
+  changeset->marks = marks;
+  marks[changeset->mark_count++] = (struct mh_mark){.key = *key,
                                                                .sequence_end = (uint32_t)changeset->journal_count,
                                                                .dependencies_end = (uint32_t)changeset->depends_count,
                                                                .output_end = (uint32_t)changeset->output.size};
@@ -227,9 +221,11 @@ mh_status mh_changeset_depend(mh_changeset *changeset, uint32_t table_number, en
       return MH_OK;
     }
   }
-  if (!reserve(&changeset->depends, changeset->depends_count, &changeset->depends_room, sizeof *changeset->depends))
-    return mh_fail_nomem(err);
-  changeset->depends[changeset->depends_count++] =
+  struct mh_depends *grown =
+      mh_array_reserve(changeset->depends, changeset->depends_count, &changeset->depends_room, sizeof *grown);
+  if (!grown) return mh_fail_nomem(err);
+  changeset->depends = grown;
+  grown[changeset->depends_count++] =
       (struct mh_depends){.table_number = table_number, .kinds = (uint8_t)kind};
   return MH_OK;
 }

@@ -47,16 +47,6 @@ struct mh_slice mh_difference_path(const struct mh_differences *differences, con
 
 /* ---- what is kept ---- */
 
-static bool reserve(void *array, size_t count, size_t *room, size_t element_size) {
-  if (count < *room) return true;
-  size_t grown = *room ? *room * 2 : 32;
-  void *moved = realloc(*(void **)array, grown * element_size);
-  if (!moved) return false;
-  *(void **)array = moved;
-  *room = grown;
-  return true;
-}
-
 static bool add(struct finding *finding, struct mh_difference difference) {
   struct mh_differences *out = finding->out;
   if (out->count == MH_DIFFERENCES_MAX) {
@@ -64,14 +54,18 @@ static bool add(struct finding *finding, struct mh_difference difference) {
     out->more_removed += difference.kind == MH_FIELD_REMOVED && difference.before.type != MH_NULL;
     return true;
   }
-  if (!reserve(&out->list, out->count, &out->room, sizeof *out->list) || !keep_path(finding, &difference)) return false;
-  out->list[out->count++] = difference;
+  struct mh_difference *list = mh_array_reserve(out->list, out->count, &out->room, sizeof *list);
+  if (list) out->list = list;
+  if (!list || !keep_path(finding, &difference)) return false;
+  list[out->count++] = difference;
   return true;
 }
 
 static bool push_field(struct mh_differences *out, const struct mh_field *field) {
-  if (!reserve(&out->fields, out->field_count, &out->field_room, sizeof *out->fields)) return false;
-  out->fields[out->field_count++] = *field;
+  struct mh_field *fields = mh_array_reserve(out->fields, out->field_count, &out->field_room, sizeof *fields);
+  if (!fields) return false;
+  out->fields = fields;
+  fields[out->field_count++] = *field;
   return true;
 }
 

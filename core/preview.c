@@ -72,14 +72,11 @@ static mh_status value_before(const struct preview *preview, mh_space space, con
 }
 
 static mh_status add_change(struct preview *preview, const struct mh_preview_change *change, struct mh_error *err) {
-  if (preview->change_count == preview->change_room) {
-    size_t room = preview->change_room ? 2 * preview->change_room : 16;
-    struct mh_preview_change *moved = realloc(preview->changes, room * sizeof *moved);
-    if (!moved) return mh_fail_nomem(err);
-    preview->changes = moved;
-    preview->change_room = room;
-  }
-  preview->changes[preview->change_count++] = *change;
+  struct mh_preview_change *changes =
+      mh_array_reserve(preview->changes, preview->change_count, &preview->change_room, sizeof *changes);
+  if (!changes) return mh_fail_nomem(err);
+  preview->changes = changes;
+  changes[preview->change_count++] = *change;
   return MH_OK;
 }
 
@@ -214,6 +211,14 @@ static bool wrote(const struct preview *preview, size_t place) {
   return mh_changeset_sequence(changes, place + 1) > mh_changeset_sequence(changes, place);
 }
 
+/* The document again, as it is now; *found: it is there, and still one of those that a run would visit. */
+static mh_status read_again(struct preview *preview, size_t place, struct mh_document *document, bool *found,
+                            struct mh_error *err) {
+  mh_status status = mh_table_read(preview->txn, preview->walk.table, &preview->batch[place].document.key, document,
+                                   found, err);
+  return status || !*found ? status : mh_preview_walk_holds(&preview->walk, document, found, err);
+}
+
 static mh_status next_again(void *self, struct mh_document *document, bool *found, struct mh_error *err) {
   struct preview *preview = self;
   mh_status status = MH_OK;
@@ -221,9 +226,7 @@ static mh_status next_again(void *self, struct mh_document *document, bool *foun
   while (!status && !*found && preview->again < preview->count && !stop_asked(preview) &&
          mh_arena_used(mh_txn_changeset(preview->txn)->arena) < AGAIN_BYTES) {
     size_t place = preview->again++;
-    if (wrote(preview, place))
-      status = mh_table_read(preview->txn, preview->walk.table, &preview->batch[place].document.key, document, found,
-                             err);
+    if (wrote(preview, place)) status = read_again(preview, place, document, found, err);
   }
   preview->feed_failed = status != MH_OK;
   return status || !*found ? status : hand_out(preview, document, found);

@@ -4,7 +4,8 @@
  * and a changeset of its own: what a document writes is seen by those behind it in its batch.
  *
  * Idempotence: after each batch the function is given, over the same changeset, the documents again that had changed
- * anything and are still there; it is not idempotent if that changes anything, or fails. */
+ * anything and are still there, within the range where there is one; it is not idempotent if that changes anything, or
+ * fails. */
 #ifndef MH_PREVIEW_H
 #define MH_PREVIEW_H
 

@@ -36,14 +36,15 @@ static mh_status ask_range(struct mh_preview_walk *walk, struct mh_error *err) {
   return status;
 }
 
-static mh_status reopen(struct mh_preview_walk *walk, mh_query **query, struct mh_error *err) {
-  return mh_query_reopen(walk->range_txn, mh_slice_text(walk->table->name), mh_buffer_slice(&walk->range),
-                         mh_buffer_slice(&walk->place), query, err);
+/* `behind`: a place to go on from; no bytes: the beginning. */
+static mh_status reopen(struct mh_preview_walk *walk, struct mh_slice behind, mh_query **query, struct mh_error *err) {
+  return mh_query_reopen(walk->range_txn, mh_slice_text(walk->table->name), mh_buffer_slice(&walk->range), behind, query,
+                         err);
 }
 
 static mh_status count_range(struct mh_preview_walk *walk, struct mh_error *err) {
   mh_query *query = NULL;
-  mh_status status = reopen(walk, &query, err);
+  mh_status status = reopen(walk, mh_slice(NULL, 0), &query, err);
   if (!status) status = mh_query_count(query, &walk->total, err);
   mh_query_close(query);
   return status;
@@ -65,7 +66,7 @@ static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
 }
 
 static mh_status open_batch(struct mh_preview_walk *walk, struct mh_error *err) {
-  if (walk->range_txn) return reopen(walk, &walk->query, err);
+  if (walk->range_txn) return reopen(walk, mh_buffer_slice(&walk->place), &walk->query, err);
   mh_status status = mh_cursor_open(walk->txn, walk->table->documents, false, &walk->cursor, err);
   return status || !walk->has_last ? status : mh_cursor_seek(walk->cursor, mh_key_slice(&walk->last), err);
 }
@@ -84,7 +85,9 @@ mh_status mh_preview_walk_begin(struct mh_preview_walk *walk, mh_txn *txn, struc
 
 mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *err) {
   mh_cursor_close(walk->cursor);
+  mh_query_close(walk->bounds);
   walk->cursor = NULL;
+  walk->bounds = NULL;
   if (!walk->query) return MH_OK;
   struct mh_slice place = mh_query_place(walk->query);
   walk->place.size = 0;
@@ -97,6 +100,7 @@ mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *e
 void mh_preview_walk_end(struct mh_preview_walk *walk) {
   mh_cursor_close(walk->cursor);
   mh_query_close(walk->query);
+  mh_query_close(walk->bounds);
   mh_txn_end(walk->range_txn);
   mh_buffer_free(&walk->range);
   mh_buffer_free(&walk->place);
@@ -149,4 +153,12 @@ mh_status mh_preview_walk_next(struct mh_preview_walk *walk, struct mh_document 
                                        : next_in_table(walk, document, found, err);
   walk->ended = walk->id || !*found;
   return status;
+}
+
+mh_status mh_preview_walk_holds(struct mh_preview_walk *walk, const struct mh_document *document, bool *holds,
+                                struct mh_error *err) {
+  *holds = true;
+  if (!walk->range_txn) return MH_OK;
+  mh_status status = walk->bounds ? MH_OK : reopen(walk, mh_slice(NULL, 0), &walk->bounds, err);
+  return status ? status : mh_query_holds(walk->bounds, document, holds, err);
 }

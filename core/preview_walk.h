@@ -18,7 +18,7 @@ struct mh_preview_walk {
   mh_space documents;      /* of the table when the walk began, to notice when it is replaced */
   mh_cursor *cursor;       /* of all documents */
   mh_txn *range_txn;       /* of a range; NULL: it is the whole table, or one document */
-  mh_query *query;
+  mh_query *query, *bounds;  /* what is walked; the same range, not walked, to ask what is in it */
   struct mh_buffer range, place; /* as mh_query_describe() and mh_query_place() give them */
 };
 
@@ -28,6 +28,9 @@ mh_status mh_preview_walk_begin(struct mh_preview_walk *walk, mh_txn *txn, struc
 /* The next document, as the transaction sees it; walk->ended where there is none. */
 mh_status mh_preview_walk_next(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
                                struct mh_error *err);
+/* Whether a document, as it is now, is one of those to be walked: what has left the range is not. */
+mh_status mh_preview_walk_holds(struct mh_preview_walk *walk, const struct mh_document *document, bool *holds,
+                                struct mh_error *err);
 /* Ends a batch, before its transaction is renewed or ended. */
 mh_status mh_preview_walk_pause(struct mh_preview_walk *walk, struct mh_error *err);
 void mh_preview_walk_end(struct mh_preview_walk *walk); /* whatever failed before */

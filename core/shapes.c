@@ -18,33 +18,23 @@ static void copy_text(char *to, size_t room, struct mh_slice text) {
   snprintf(to, room, "%.*s", (int)text.size, (const char *)text.data);
 }
 
-static bool reserve(void *array, size_t count, size_t *room, size_t element_size) {
-  if (count < *room) return true;
-  size_t grown = *room ? *room * 2 : 8;
-  void *moved = realloc(*(void **)array, grown * element_size);
-  if (!moved) return false;
-  *(void **)array = moved;
-  *room = grown;
-  return true;
-}
-
 /* ---- tables ---- */
 
 /* NULL where there is no room for another. */
-static struct mh_touched *touch(struct mh_shapes *shapes, const char *table, bool *first) {
+static struct mh_shapes_table *touch(struct mh_shapes *shapes, const char *table, bool *first) {
   *first = false;
   for (size_t i = 0; i < shapes->touched_count; i++)
     if (strcmp(shapes->touched[i].table, table) == 0) return &shapes->touched[i];
   if (shapes->touched_count == MH_TOUCHED_MAX) return NULL;
-  struct mh_touched *touched = &shapes->touched[shapes->touched_count++];
-  *touched = (struct mh_touched){0};
+  struct mh_shapes_table *touched = &shapes->touched[shapes->touched_count++];
+  *touched = (struct mh_shapes_table){0};
   copy_text(touched->table, sizeof touched->table, mh_slice_text(table));
   *first = true;
   return touched;
 }
 
-static void count_document(struct mh_shapes *shapes, struct mh_touched *touched, bool was_there, bool is_there) {
-  struct mh_touched ignored, *table = touched ? touched : &ignored;
+static void count_document(struct mh_shapes *shapes, struct mh_shapes_table *touched, bool was_there, bool is_there) {
+  struct mh_shapes_table ignored, *table = touched ? touched : &ignored;
   if (!was_there) {
     shapes->inserted++;
     table->inserted++;
@@ -104,8 +94,10 @@ static mh_status add_shape(struct mh_shapes *shapes, const char *table, const ch
     return MH_OK;
   }
   if (!shape) {
-    if (!reserve(&shapes->list, shapes->count, &shapes->room, sizeof *shape)) return mh_fail_nomem(err);
-    shape = &shapes->list[shapes->count++];
+    struct mh_shape *list = mh_array_reserve(shapes->list, shapes->count, &shapes->room, sizeof *list);
+    if (!list) return mh_fail_nomem(err);
+    shapes->list = list;
+    shape = &list[shapes->count++];
     *shape = (struct mh_shape){.hash = hash};
     copy_text(shape->table, sizeof shape->table, mh_slice_text(table));
     copy_text(shape->text, sizeof shape->text, mh_slice_text(text));
@@ -156,8 +148,10 @@ static mh_status add_loss(struct mh_shapes *shapes, const char *table, struct mh
     return MH_OK;
   }
   if (!loss) {
-    if (!reserve(&shapes->losses, shapes->loss_count, &shapes->loss_room, sizeof *loss)) return mh_fail_nomem(err);
-    loss = &shapes->losses[shapes->loss_count++];
+    struct mh_loss *losses = mh_array_reserve(shapes->losses, shapes->loss_count, &shapes->loss_room, sizeof *losses);
+    if (!losses) return mh_fail_nomem(err);
+    shapes->losses = losses;
+    loss = &losses[shapes->loss_count++];
     *loss = (struct mh_loss){.hash = hash};
     copy_text(loss->table, sizeof loss->table, mh_slice_text(table));
     copy_text(loss->path, sizeof loss->path, path);

@@ -41,7 +41,7 @@ struct mh_loss {
 };
 
 /* What was done to a table's documents. */
-struct mh_touched {
+struct mh_shapes_table {
   char table[MH_IDENTIFIER_MAX + 1];
   uint64_t changed, inserted, deleted;
 };
@@ -54,7 +54,7 @@ struct mh_shapes {
   struct mh_loss *losses;     /* in order of appearance */
   size_t loss_count, loss_room;
   uint64_t other_losses;      /* values */
-  struct mh_touched touched[MH_TOUCHED_MAX];
+  struct mh_shapes_table touched[MH_TOUCHED_MAX];
   size_t touched_count;
   uint64_t changed, inserted, deleted; /* documents, in all tables */
   struct mh_differences differences;   /* of the change that was added last, for who wants to show it */

@@ -19,9 +19,16 @@ static const struct mh_option options[] = {
 
 /* ---- a starter ---- */
 
-static mh_status print_command(const struct mh_cli *cli, const char *path, bool dry_run, struct mh_error *err) {
+/* Appends the script as it is named in a command, with a space before it. */
+static bool add_script_words(struct mh_buffer *words, const char *path, const char *scripts_root) {
+  return mh_command_file(words, path) &&
+         (!scripts_root || (mh_command_word(words, "--scripts") && mh_command_word(words, scripts_root)));
+}
+
+static mh_status print_command(const struct mh_cli *cli, const char *path, const char *scripts_root, bool dry_run,
+                               struct mh_error *err) {
   struct mh_buffer command = {0};
-  bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, path) &&
+  bool ok = mh_command_begin(cli, &command) && add_script_words(&command, path, scripts_root) &&
             (!dry_run || mh_command_word(&command, "--dry-run")) && mh_buffer_append(&command, "", 1);
   if (ok) {
     fputs("  ", stdout);
@@ -32,7 +39,8 @@ static mh_status print_command(const struct mh_cli *cli, const char *path, bool 
   return ok ? MH_OK : mh_fail_nomem(err);
 }
 
-static mh_status print_starter(const struct mh_cli *cli, const char *path, struct mh_error *err) {
+static mh_status print_starter(const struct mh_cli *cli, const char *path, const char *scripts_root,
+                               struct mh_error *err) {
   if (cli->json) {
     cJSON *object = cJSON_CreateObject();
     if (object && mh_json_add_text(object, "path", path)) return mh_json_print(object, err);
@@ -42,8 +50,31 @@ static mh_status print_starter(const struct mh_cli *cli, const char *path, struc
   mh_print_plain(stdout, path);
   putchar('\n');
   if (cli->quiet) return MH_OK;
-  mh_status status = print_command(cli, path, true, err);
-  return status ? status : print_command(cli, path, false, err);
+  mh_status status = print_command(cli, path, scripts_root, true, err);
+  return status ? status : print_command(cli, path, scripts_root, false, err);
+}
+
+/* The starter of the migration `name`. Its comments are read later, and elsewhere: they name the script as seen from the
+ * directory that `scripts` is in. */
+static mh_status write_text(const struct mh_option_value *own, const char *name, const char *path,
+                            struct mh_buffer *text, struct mh_error *err) {
+  const char *scripts_root = own[NEW_SCRIPTS].text;
+  struct mh_buffer script = {0}, words = {0}, seen = {0};
+  bool ok = mh_buffer_format(&seen, "scripts/%s.lua", name) && mh_buffer_append(&seen, "", 1) &&
+            add_script_words(&script, scripts_root ? path : (const char *)seen.data, scripts_root) &&
+            mh_buffer_append(&script, "", 1) && mh_command_name(&words, name) && mh_buffer_append(&words, "", 1);
+  mh_status status = MH_OK;
+  if (ok) {
+    const struct mh_starter starter = {name, own[NEW_TABLE].text, (const char *)script.data + 1,
+                                       (const char *)words.data + 1}; /* without their spaces */
+    status = mh_lua_write_starter(&starter, text, err);
+  } else {
+    status = mh_fail_nomem(err);
+  }
+  mh_buffer_free(&script);
+  mh_buffer_free(&words);
+  mh_buffer_free(&seen);
+  return status;
 }
 
 static mh_status write_starter(const struct mh_option_value *own, const char *name, mh_path path,
@@ -55,7 +86,7 @@ static mh_status write_starter(const struct mh_option_value *own, const char *na
   if (status) return status;
   snprintf(plain, sizeof plain, "%.*s", (int)(strlen(path) - strlen(directory) - strlen(".lua")),
            path + strlen(directory));
-  status = mh_lua_write_starter(plain, own[NEW_TABLE].text, &text, err);
+  status = write_text(own, plain, path, &text, err);
   if (!status) status = mh_script_write(path, mh_buffer_slice(&text), err);
   mh_buffer_free(&text);
   return status;
@@ -70,7 +101,7 @@ static int run_starter(const struct mh_cli *cli, const struct mh_arguments *argu
       fault ? mh_fail(&err, MH_USAGE, "'%.80s' cannot be the name of a table: %s", table, fault)
             : write_starter(arguments->own, arguments->operands[0], path, &err);
   if (status == MH_USAGE) return mh_cli_misused(cli, &mh_command_new, &err);
-  if (!status) status = print_starter(cli, path, &err);
+  if (!status) status = print_starter(cli, path, arguments->own[NEW_SCRIPTS].text, &err);
   return status ? mh_cli_fail(cli, &err) : MH_EXIT_OK;
 }
 

@@ -83,14 +83,12 @@ static mh_status build_command(struct mh_series *series, struct mh_error *err) {
 /* Adds a migration that the JSON names: "other:export", "other", or an export of the script itself. */
 static mh_status add_named(struct mh_series *series, const struct request *request, const char *name,
                            struct mh_error *err) {
-  static const char suffix[] = ".lua";
   mh_path target;
   const char *script = request->scripts[0];
   mh_status status = mh_series_target_of(series->scripts[0], name, target, err);
   if (status) return status;
   if (strchr(name, ':') || access(target, F_OK) == 0) return mh_series_add(series, target, err);
-  const char *end = strstr(script, ".lua:"); /* which is where a runner among others stands */
-  int size = (int)(end ? end + strlen(suffix) - script : (long)strlen(script));
+  int size = (int)mh_script_file_size(script); /* a runner may be one of several exports */
   if ((size_t)snprintf(target, sizeof target, "%.*s:%s", size, script, name) >= sizeof target)
     return mh_fail(err, MH_USAGE, "the name \"%.80s...\" is too long", name);
   return mh_series_add(series, target, err);

@@ -53,12 +53,7 @@ static mh_status on_document(void *self, const struct mh_preview_document *docum
 
 static void on_progress(void *self, uint64_t documents, uint64_t total) {
   struct verification *verification = self;
-  double seconds = (double)(mh_now_ns() - verification->progress.started_ns) / 1e9;
-  mh_progress_update(&verification->progress, &(struct mh_progress_at){.done = (double)documents,
-                                                                       .total = (double)total,
-                                                                       .documents = documents,
-                                                                       .documents_total = total,
-                                                                       .rate = (double)documents / seconds});
+  mh_progress_documents(&verification->progress, documents, total);
 }
 
 static mh_status look(struct verification *verification, mh_store *store, _Atomic bool *stop, struct mh_error *err) {
@@ -138,24 +133,23 @@ static void print_repeats(const struct verification *verification) {
 
 /* ---- which ---- */
 
+typedef char target_text[sizeof((struct mh_run_record *)0)->script]; /* "scripts/x.lua:export" */
+
 /* The script that the migration of that name ran from, which is named relative to where it ran. */
-static mh_status find_script(const struct mh_run_record *record, char script[1025],
+static mh_status find_script(const struct mh_run_record *record, target_text script,
                              struct mh_error *err) {
   if (!record->script[0])
     return mh_fail(err, MH_INVALID, "%s was not run from a script; what it would still change: mighost -e CODE --table %s "
                                     "--dry-run", record->name, record->table);
-  snprintf(script, sizeof record->script, "%s", record->script);
-  char *export = NULL;
-  for (char *at = script; (at = strstr(at, ".lua:")); at++) export = at + strlen(".lua");
-  if (export) *export = 0;
+  snprintf(script, sizeof(target_text), "%.*s", (int)mh_script_file_size(record->script), record->script);
   bool there = access(script, F_OK) == 0;
-  if (export) *export = ':';
+  strcpy(script, record->script);
   if (there) return MH_OK;
   return mh_fail(err, MH_INVALID, "%s ran from %s, which is not there, seen from this directory; name it as it is now: "
                                   "mighost verify SCRIPT.lua[:EXPORT]", record->name, record->script);
 }
 
-static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, char script[1025],
+static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, target_text script,
                          struct mh_error *err) {
   struct mh_run_record *records = NULL;
   size_t count;
@@ -244,7 +238,7 @@ static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arg
   const struct mh_script_options opened = script_options(cli, arguments->own);
   const char *operand = arguments->operands[0], *target = operand;
   bool by_name = !mh_is_script(operand);
-  char stored[1025];
+  target_text stored;
   mh_script *script = NULL;
   mh_status status = by_name ? look_up(store, arguments, stored, err) : MH_OK;
   if (by_name) target = stored;

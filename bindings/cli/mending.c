@@ -45,8 +45,17 @@ typedef mh_status write_text(const struct content *content, const char *path, st
 static mh_status write_script(const struct content *content, const char *path, struct mh_buffer *out,
                               struct mh_error *err) {
   const struct mh_deploy_table *table = &content->report->tables[content->table];
-  return mh_lua_write_fix(table->name, &content->report->schema->tables[content->table].definition, &table->breaches,
-                          (struct mh_fix_paths){content->deployment->file, path}, out, err);
+  const struct mh_field *definition = &content->report->schema->tables[content->table].definition;
+  struct mh_buffer words = {0};
+  mh_status status = MH_OK;
+  if (mh_command_file(&words, path) && mh_buffer_append(&words, "", 1)) {
+    const struct mh_fix_paths paths = {content->deployment->file, (const char *)words.data + 1 /* a space */};
+    status = mh_lua_write_fix(table->name, definition, &table->breaches, paths, out, err);
+  } else {
+    status = mh_fail_nomem(err);
+  }
+  mh_buffer_free(&words);
+  return status;
 }
 
 static mh_status write_widened(const struct content *content, const char *path, struct mh_buffer *out,

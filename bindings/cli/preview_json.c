@@ -47,7 +47,7 @@ static bool add_array(cJSON *object, const char *key, const struct mh_preview_fa
 }
 
 static bool fill_table(cJSON *item, const struct mh_preview_facts *facts, size_t place) {
-  const struct mh_touched *touched = &facts->shapes.touched[place];
+  const struct mh_shapes_table *touched = &facts->shapes.touched[place];
   return mh_json_add_text(item, "table", touched->table) && add_number(item, "changed", (double)touched->changed) &&
          add_number(item, "inserted", (double)touched->inserted) &&
          add_number(item, "deleted", (double)touched->deleted);

@@ -51,12 +51,7 @@ static void on_progress(void *self, uint64_t documents, uint64_t total) {
   struct report *report = self;
   uint64_t limit = report->options->limit, most = limit && limit < total ? limit : total;
   report->total = total;
-  double seconds = (double)(mh_now_ns() - report->progress.started_ns) / 1e9;
-  mh_progress_update(&report->progress, &(struct mh_progress_at){.done = (double)documents,
-                                                                 .total = (double)most,
-                                                                 .documents = documents,
-                                                                 .documents_total = most,
-                                                                 .rate = (double)documents / seconds});
+  mh_progress_documents(&report->progress, documents, most);
 }
 
 /* ---- counts ---- */

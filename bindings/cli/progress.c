@@ -117,6 +117,15 @@ void mh_progress_update(struct mh_progress *progress, const struct mh_progress_a
     print_line(progress);
 }
 
+void mh_progress_documents(struct mh_progress *progress, uint64_t documents, uint64_t total) {
+  double seconds = (double)(mh_now_ns() - progress->started_ns) / 1e9;
+  mh_progress_update(progress, &(struct mh_progress_at){.done = (double)documents,
+                                                        .total = (double)total,
+                                                        .documents = documents,
+                                                        .documents_total = total,
+                                                        .rate = (double)documents / seconds});
+}
+
 void mh_progress_print(struct mh_progress *progress, struct mh_slice text) {
   bool drawn = progress->drawn;
   mh_progress_end(progress);

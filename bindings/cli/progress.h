@@ -30,6 +30,8 @@ uint64_t mh_now_ns(void); /* monotonic */
 struct mh_progress mh_progress_start(const struct mh_cli *cli, const char *name, double done);
 /* Shows it if it is time to: at most 10 times a second. */
 void mh_progress_update(struct mh_progress *progress, const struct mh_progress_at *at);
+/* The same of documents that are looked at from the first one on. */
+void mh_progress_documents(struct mh_progress *progress, uint64_t documents, uint64_t total);
 /* Writes whole lines of text above the bar; on a terminal, control characters escaped. */
 void mh_progress_print(struct mh_progress *progress, struct mh_slice text);
 /* Takes the bar off the screen. */

@@ -5,6 +5,8 @@
 #include "stop.h"
 #include "who.h"
 
+#include <stdlib.h>
+
 /* ---- what is said of all of them ---- */
 
 enum { NAMES_SHOWN = 5 };
@@ -37,7 +39,7 @@ struct tally {
   size_t run, complete;
   uint64_t processed, changed; /* documents */
   uint64_t started_ns;
-  const mh_script *told_changed; /* that one is known to have changed */
+  mh_path told_changed;        /* the file of which that was said last */
   bool wants_json;
   cJSON *json;                 /* an array with an object for each member; NULL: not asked for, or memory is gone */
 };
@@ -82,7 +84,8 @@ static mh_status add_helpers(const struct mh_series *series, mh_script *script, 
 struct walk {
   struct mh_series *series;
   mh_store *store;
-  struct mh_run_options options; /* as the flags say */
+  struct mh_run_options options; /* as the flags say, and what follows the one that is run */
+  const char **next;             /* room for the names of all */
   struct tally tally;
 };
 
@@ -120,6 +123,14 @@ static int run_prepared(struct walk *walk, struct mh_series_member *member, cons
   return result;
 }
 
+/* Those behind the one at this place that are to be run. */
+static void note_next(struct walk *walk, size_t at) {
+  const struct mh_series *series = walk->series;
+  walk->options.next_count = 0;
+  for (size_t i = at + 1; i < series->count; i++)
+    if (!series->members[i].complete) walk->next[walk->options.next_count++] = series->members[i].name;
+}
+
 static int run_member(struct walk *walk, struct mh_series_member *member, enum mh_run_outcome *outcome) {
   struct mh_error err;
   struct mh_buffer command = {0};
@@ -141,14 +152,14 @@ static int run_member(struct walk *walk, struct mh_series_member *member, enum m
   return result;
 }
 
-/* Of many that stand in one file this is said once. */
+/* Of all that stand in one file this is said once. */
 static void tell_changed(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
   const struct mh_migration *migration = mh_series_take(member);
-  if (!mh_run_show_changed(migration, &member->record) || tally->told_changed == member->script) return;
-  tally->told_changed = member->script;
-  const char *export = strstr(migration->script, ".lua:"); /* it is the file that changed */
-  int size = (int)(export ? (size_t)(export - migration->script) + strlen(".lua") : strlen(migration->script));
-  mh_print_notice(series->cli, "%.*s has changed since; --reset runs the new one", size, migration->script);
+  mh_path file;
+  snprintf(file, sizeof file, "%.*s", (int)mh_script_file_size(migration->script), migration->script);
+  if (!mh_run_show_changed(migration, &member->record) || strcmp(file, tally->told_changed) == 0) return;
+  strcpy(tally->told_changed, file);
+  mh_print_notice(series->cli, "%s has changed since; --reset runs the new one", file);
 }
 
 static void pass_over(const struct mh_series *series, const struct mh_series_member *member, struct tally *tally) {
@@ -173,6 +184,7 @@ static int run_members(struct walk *walk, size_t *at) {
     struct mh_series_member *member = &series->members[*at];
     enum mh_run_outcome outcome = MH_RUN_DONE;
     if (*at && !member->complete && atomic_load(walk->options.stop)) return stop_before(series, *at);
+    note_next(walk, *at);
     int result = member->complete ? MH_EXIT_OK : run_member(walk, member, &outcome);
     if (member->complete) pass_over(series, member, &walk->tally);
     if (result || outcome == MH_RUN_STOPPED) return result;
@@ -206,7 +218,9 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   struct mh_error err;
   mh_who_text who;
   size_t at;
-  if (!mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) || !mh_buffer_append(&arguments, "", 1)) {
+  walk.options.next = walk.next = calloc(series->count + 1, sizeof *walk.next);
+  if (!walk.next || !mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) || !mh_buffer_append(&arguments, "", 1)) {
+    free(walk.next);
     mh_buffer_free(&arguments);
     mh_fail_nomem(&err);
     return mh_cli_fail(series->cli, &err);
@@ -220,6 +234,7 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   if (series->many && result) print_rest(series, at);
   if (series->many && !result) print_total(series, &walk.tally);
   if (walk.tally.wants_json && print_json(series, &walk.tally, &err)) result = mh_cli_fail(series->cli, &err);
+  free(walk.next);
   mh_buffer_free(&arguments);
   return result;
 }

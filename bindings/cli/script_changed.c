@@ -3,6 +3,7 @@
  * of its own, which prints nothing and is killed when it takes too long. */
 #include "script_changed.h"
 
+#include "cli.h"
 #include "../../core/clock.h"
 #include "../lua/migrations.h"
 #include "../lua/script.h"
@@ -27,10 +28,8 @@ enum answer { SAME = 's', CHANGED = 'c', UNKNOWN = 'u' };
 
 /* The file that "scripts/x.lua:export" names. False: it is none that can be read at once. */
 static bool find_file(const char *target, char path[PATH_MAX]) {
-  static const char mark[] = ".lua:";
   struct stat file;
-  size_t size = strlen(target);
-  for (const char *at = target; (at = strstr(at, mark)); at++) size = (size_t)(at - target) + strlen(mark) - 1;
+  size_t size = mh_script_file_size(target);
   if (size >= PATH_MAX) return false;
   memcpy(path, target, size);
   path[size] = 0;

@@ -57,14 +57,10 @@ static mh_status add_member(struct mh_series *series, mh_script *script, size_t 
   bool again = same && series->from_directory && (mh_script_is_series(script) || mh_script_is_series(same->script));
   if (again) return MH_OK;
   if (same) return refuse_twice(same, target, err);
-  if (series->count == series->room) {
-    size_t room = series->room ? 2 * series->room : 4;
-    struct mh_series_member *members = reallocarray(series->members, room, sizeof *members);
-    if (!members) return mh_fail_nomem(err);
-    series->members = members;
-    series->room = room;
-  }
-  struct mh_series_member *member = &series->members[series->count++];
+  struct mh_series_member *members = mh_array_reserve(series->members, series->count, &series->room, sizeof *members);
+  if (!members) return mh_fail_nomem(err);
+  series->members = members;
+  struct mh_series_member *member = &members[series->count++];
   *member = (struct mh_series_member){
       .script = script, .place = place, .name = strdup(name), .target = strdup(target)};
   return member->name && member->target ? MH_OK : mh_fail_nomem(err);

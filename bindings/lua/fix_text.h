@@ -5,7 +5,7 @@
 
 #include "../../core/breaches.h"
 
-/* What the script's first lines name. */
+/* What the script's first lines name; the script as a shell takes it. */
 struct mh_fix_paths {
   const char *schema, *script;
 };
@@ -19,8 +19,15 @@ struct mh_fix_paths {
 mh_status mh_lua_write_fix(const char *table, const struct mh_field *definition, const struct mh_breaches *breaches,
                            struct mh_fix_paths paths, struct mh_buffer *out, struct mh_error *err);
 
-/* Appends a script that runs as it is and changes nothing, with what may be written in it as comments. `name` is the
- * migration's ("add_role"), `table` NULL where the user named none. */
-mh_status mh_lua_write_starter(const char *name, const char *table, struct mh_buffer *out, struct mh_error *err);
+/* What a starter names, the latter two as a shell takes them: "scripts/add_role.lua" and what is behind it in a command,
+ * "add_role". */
+struct mh_starter {
+  const char *name;  /* the migration's */
+  const char *table; /* NULL where the user named none */
+  const char *script_words, *name_words;
+};
+
+/* Appends a script that runs as it is and changes nothing, with what may be written in it as comments. */
+mh_status mh_lua_write_starter(const struct mh_starter *starter, struct mh_buffer *out, struct mh_error *err);
 
 #endif

@@ -3,12 +3,6 @@
 #include "fix_value.h"
 
 static const char head[] =
-    "-- %s\n"
-    "--\n"
-    "--   mighost scripts/%s.lua --dry-run     shows what it would change; nothing is written\n"
-    "--   mighost scripts/%s.lua               runs it; stopped and run again, it goes on where it was\n"
-    "--   mighost status %s                    tells how far it is\n"
-    "--   mighost verify %s                    tells whether anything is left to change\n"
     "return migrations.define {\n"
     "  table = %s,%s\n"
     "  -- batchSize = 100, -- documents stored together; without it, as many as do not keep other writers waiting\n"
@@ -30,13 +24,32 @@ static const char body[] =
     "  end,\n"
     "}\n";
 
-mh_status mh_lua_write_starter(const char *name, const char *table, struct mh_buffer *out, struct mh_error *err) {
+/* A command and what it does, behind the longest of them. */
+static bool add_command(struct mh_buffer *out, const struct mh_starter *starter, const char *before, const char *words,
+                        const char *after, const char *does) {
+  int longest = (int)(strlen(starter->script_words) + strlen(" --dry-run"));
+  int size = (int)(strlen(before) + strlen(words) + strlen(after));
+  return mh_buffer_format(out, "--   mighost %s%s%s%*s     %s\n", before, words, after, size < longest ? longest - size : 0,
+                          "", does);
+}
+
+static bool add_commands(struct mh_buffer *out, const struct mh_starter *starter) {
+  const char *script = starter->script_words, *name = starter->name_words;
+  return add_command(out, starter, "", script, " --dry-run", "shows what it would change; nothing is written") &&
+         add_command(out, starter, "", script, "", "runs it; stopped and run again, it goes on where it was") &&
+         add_command(out, starter, "status ", name, "", "tells how far it is") &&
+         add_command(out, starter, "verify ", name, "", "tells whether anything is left to change");
+}
+
+mh_status mh_lua_write_starter(const struct mh_starter *starter, struct mh_buffer *out, struct mh_error *err) {
+  const char *table = starter->table;
   struct mh_fix fix = {.arena = mh_arena_new()};
   size_t before = out->size;
   if (!fix.arena) return mh_fail_nomem(err);
   const char *document = mh_fix_singular(&fix, table ? table : "", "doc");
   const char *quoted = mh_fix_quoted(&fix, mh_slice_text(table ? table : "users"));
-  bool ok = mh_buffer_format(out, head, name, name, name, name, name, quoted, table ? "" : " -- which one?", document) &&
+  bool ok = mh_buffer_format(out, "-- %s\n--\n", starter->name) && add_commands(out, starter) &&
+            mh_buffer_format(out, head, quoted, table ? "" : " -- which one?", document) &&
             mh_buffer_format(out, body, document) && !fix.failed;
   mh_arena_free(fix.arena);
   if (ok) return MH_OK;

@@ -685,7 +685,8 @@ static void test_starter(void **state) {
   import_lines(f, documents);
   for (unsigned named = 0; named < 2; named++) {
     f->script.size = 0;
-    OK(mh_lua_write_starter("add_role", named ? "users" : NULL, &f->script, &f->err));
+    const struct mh_starter starter = {"add_role", named ? "users" : NULL, "scripts/add_role.lua", "add_role"};
+    OK(mh_lua_write_starter(&starter, &f->script, &f->err));
     mh_buffer_append(&f->script, "", 1);
     OK(run(f, (const char *)f->script.data));
     expect_documents(f, documents);
@@ -699,7 +700,8 @@ static void test_starter_comments(void **state) {
   struct fixture *f = *state;
   struct mh_buffer starter = {0};
   unsigned shown = 0;
-  OK(mh_lua_write_starter("add_role", "users", &starter, &f->err));
+  const struct mh_starter named = {"add_role", "users", "scripts/add_role.lua", "add_role"};
+  OK(mh_lua_write_starter(&named, &starter, &f->err));
   mh_buffer_append(&starter, "", 1);
   for (const char *at = (const char *)starter.data; (at = strstr(at, "\n    --   ")); at += 9) {
     struct mh_buffer text = {0};
