@@ -83,11 +83,12 @@ enum { HASH_DIGITS = 8 /* enough to tell versions of a script apart */, COLUMNS_
 static void fill_row(const struct mh_history_line *line, mh_cell *cells) {
   mh_figure figure;
   double end = line->ended > 0 ? line->ended : mh_epoch_ms();
+  double took_ms = end - (double)(long long)line->began; /* an end is in whole ms, a beginning is not */
   bool unknown_end = !(line->ended > 0) && strcmp(line->state, mh_run_state_name(MH_RUN_INTERRUPTED)) == 0;
   strcpy(cells[STARTED], mh_time_text(line->began, figure));
   strcpy(cells[NAME], line->name);
   strcpy(cells[STATE], line->state);
-  strcpy(cells[TOOK], unknown_end || end < line->began ? "-" : mh_duration_text((end - line->began) / 1000, figure));
+  strcpy(cells[TOOK], unknown_end || took_ms < 0 ? "-" : mh_duration_text(took_ms / 1000, figure));
   strcpy(cells[DOCUMENTS], mh_count_text(line->processed, figure));
   strcpy(cells[CHANGED], mh_count_text(line->changed, figure));
   strcpy(cells[SKIPPED], line->skipped ? mh_count_text(line->skipped, figure) : "-");
