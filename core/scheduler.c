@@ -176,6 +176,7 @@ static mh_status take_up(struct run *run, mh_commit *commit, struct mh_error *er
   snprintf(record->name, sizeof record->name, "%s", migration->name);
   snprintf(record->script, sizeof record->script, "%s", migration->script);
   snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
+  snprintf(record->scripts_root, sizeof record->scripts_root, "%s", migration->scripts_root ? migration->scripts_root : "");
   record->batch_size = fixed_batch_size(run);
   record->lock_ms = run->options->lock_budget_ms;
   record->throttle = run->options->throttle;

@@ -170,6 +170,8 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
   struct mh_buffer command = {0};
   if (!record->script[0]) return MH_OK;
   bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, record->script) &&
+            (!record->scripts_root[0] ||
+             (mh_command_word(&command, "--scripts") && mh_command_word(&command, record->scripts_root))) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
 }
