@@ -85,10 +85,12 @@ tsan: ## the same under ThreadSanitizer
 valgrind: all ## the cases tagged `valgrind` under it
 	@tests/run --under valgrind
 
-race: all $(BUILD)/unit/test_deploy_model ## other processes write during runs of every kind, and during deploys, for long
+race: all $(BUILD)/unit/test_deploy_model $(BUILD)/unit/test_walk_model $(BUILD)/unit/test_walk_race ## other processes write during runs of every kind, and during deploys, for long
 	@tests/race.py --rounds 200
 	@tests/race_deploy.py --rounds 350
 	@MIGHOST_MODEL_ACTIONS=2 $(BUILD)/unit/test_deploy_model
+	@MIGHOST_MODEL_ACTIONS=1 $(BUILD)/unit/test_walk_model
+	@MIGHOST_RACE_ROUNDS=2000 $(BUILD)/unit/test_walk_race
 
 crash: all ## kill -9 runs of every kind at random moments, 1,000 times over 100,000 documents
 	@tests/crash.py --kills 1000

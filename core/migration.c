@@ -28,6 +28,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER_TEXT(RECORD, script),
     MH_MEMBER_TEXT(RECORD, script_hash),
     MH_MEMBER_TEXT(RECORD, scripts_root),
+    MH_MEMBER_TEXT(RECORD, code),
     MH_MEMBER(RECORD, MH_MEMBER_U64, number),
     MH_MEMBER(RECORD, MH_MEMBER_U64, watch),
     MH_MEMBER(RECORD, MH_MEMBER_U64, history),
@@ -49,6 +50,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, resumed),
     MH_MEMBER(RECORD, MH_MEMBER_U64, resumed_at),
     MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, rate),
+    MH_MEMBER_TEXT(RECORD, next),
     MH_MEMBER_TEXT(RECORD, error),
     MH_MEMBER_TEXT(RECORD, error_place),
     MH_MEMBER_TEXT(RECORD, error_id),
@@ -120,6 +122,7 @@ mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record
 void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state) {
   record->state = state;
   record->latest_end = mh_epoch_ms();
+  if (state == MH_RUN_SUCCESS) record->next[0] = 0;
 }
 
 void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,

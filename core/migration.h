@@ -37,6 +37,7 @@ static inline bool mh_run_is_live(enum mh_run_state state) {
 
 enum {
   MH_RUN_RANGE_BYTES_MAX = 4096, /* of a customRange, as mh_query_describe() writes it */
+  MH_RUN_NEXT_BYTES_MAX = 4096,  /* of the names that follow; those beyond are left out */
   MH_RUN_PLACE_BYTES_MAX = 512   /* of the cursor in it: a longer place is cut, and what follows it is known as visited */
 };
 
@@ -44,6 +45,7 @@ enum {
 struct mh_run_record {
   char name[513], table[MH_NAME_MAX + 1], script[1025], script_hash[65];
   char scripts_root[1025]; /* --scripts, without which that script may have another name; "" where it was not given */
+  char code[1025];        /* see struct mh_migration; "" where it is longer */
   uint64_t number;        /* of the run's lock; the same for all runs of this name */
   uint64_t watch;         /* 0 when the table is not watched: before the start and after success */
   uint64_t history;       /* number of its line in the history (history.h); 0: none */
@@ -65,6 +67,7 @@ struct mh_run_record {
   double resumed;         /* when the process that works on it, or did last, took it up, */
   uint64_t resumed_at;    /* how many documents were processed then, */
   double rate;            /* and its documents a second since */
+  char next[MH_RUN_NEXT_BYTES_MAX + 1]; /* names of those that follow in the series, a line each; none after success */
   char error[1401], error_place[641], error_id[MH_FOREIGN_ID_BYTES_MAX + 1], traceback[4097];
 };
 
@@ -149,6 +152,8 @@ struct mh_migration {
   const char *script, *script_hash; /* target as one would type it to run this one alone ("scripts/x.lua:export"), hash of
                                        its text; "" for none */
   const char *scripts_root;         /* --scripts as it was given; NULL: it was not */
+  const char *code;                 /* what to type behind "mighost" where there is no script: "-e 'return {}' --table users";
+                                       NULL: there is one */
   const char *command;              /* "mighost scripts/add_role.lua", for messages that say how to resume */
   uint32_t batch_size;              /* documents, at most MH_BATCH_DOCUMENTS_MAX; 0: by time */
   bool skip_errors;                 /* onError = "skip" */

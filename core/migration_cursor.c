@@ -1,7 +1,7 @@
 /* A cursor as text:
  *
  *   a run in key order   the 16-byte key, in hexadecimal
- *   a run over a range   "r", then in hexadecimal: u32 checksum of the place | place */
+ *   a run over a range   "r", then in hexadecimal: u32 checksum of the index's name and the place | place */
 #include "migration.h"
 
 #include "query_cursor.h"
@@ -10,7 +10,11 @@
 
 enum { CHECKSUM_BYTES = 4 };
 
-static uint32_t checksum(struct mh_slice place) { return (uint32_t)mh_query_hash(MH_QUERY_HASH_START, place); }
+/* A place is one in an index of that name: whatever bounds, which may come from the time, and direction are. */
+static uint32_t checksum(const struct mh_run_record *record, struct mh_slice place) {
+  const char *index = mh_query_description_index(mh_slice(record->range, record->range_size));
+  return (uint32_t)mh_query_hash(mh_query_hash(MH_QUERY_HASH_START, mh_slice_text(index)), place);
+}
 
 static bool append_hex(struct mh_buffer *text, const uint8_t *bytes, size_t size) {
   bool ok = true;
@@ -24,7 +28,7 @@ mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffe
   if (record->state == MH_RUN_SUCCESS) {
     /* nothing follows it */
   } else if (record->range_size && record->place_size) {
-    mh_put_u32(sum, checksum(mh_slice(record->place, record->place_size)));
+    mh_put_u32(sum, checksum(record, mh_slice(record->place, record->place_size)));
     ok = mh_buffer_append_text(text, "r") && append_hex(text, sum, sizeof sum) &&
          append_hex(text, record->place, record->place_size);
   } else if (!record->range_size && record->has_cursor) {
@@ -52,9 +56,20 @@ static bool parse_key(const char *text, struct mh_key *key) {
 
 static bool parse_place(const char *text, struct mh_slice *place, uint8_t room[CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX]) {
   size_t size = *text == 'r' ? parse_hex(text + 1, room, CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX) : 0;
-  if (size <= CHECKSUM_BYTES) return false;
-  *place = mh_slice(room + CHECKSUM_BYTES, size - CHECKSUM_BYTES);
-  return mh_get_u32(room) == checksum(*place);
+  *place = mh_slice(room + CHECKSUM_BYTES, size > CHECKSUM_BYTES ? size - CHECKSUM_BYTES : 0);
+  return place->size;
+}
+
+static mh_status check_place(const char *text, const struct mh_run_record *record, uint32_t sum, struct mh_slice place,
+                             struct mh_error *err) {
+  const char *index = mh_query_description_index(mh_slice(record->range, record->range_size));
+  if (sum != checksum(record, place))
+    return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor of a run along the index %s; take one that `mighost status "
+                   "--json` printed of it", text, index);
+  if (place.size >= MH_RUN_PLACE_BYTES_MAX)
+    return mh_fail(err, MH_USAGE, "'%.80s' does not tell which documents are behind it: the values in the index %s are too "
+                   "long for a cursor; leave --cursor out to go on, or begin again with --reset", text, index);
+  return MH_OK;
 }
 
 mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err) {
@@ -73,9 +88,11 @@ mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, str
   if (is_key) {
     record->has_cursor = true;
     record->cursor = key;
-  } else {
-    memcpy(record->place, place.data, place.size);
-    record->place_size = (uint32_t)place.size;
+    return MH_OK;
   }
+  mh_status status = check_place(text, record, mh_get_u32(room), place, err);
+  if (status) return status;
+  memcpy(record->place, place.data, place.size);
+  record->place_size = (uint32_t)place.size;
   return MH_OK;
 }

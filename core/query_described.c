@@ -85,17 +85,17 @@ static mh_status go_behind(mh_query *query, struct mh_slice place, struct mh_err
   bool down = query->descending;
   struct mh_buffer *bound = down ? &behind.upper : &behind.lower;
   struct mh_buffer *own = down ? &query->range.upper : &query->range.lower;
-  if (!mh_query_range_pass(&behind, down, place)) return mh_fail_nomem(err);
+  bool room = mh_query_range_pass(&behind, down, place);
   /* Upwards, what is longer lies behind its first bytes anyway. */
-  if (down && place.size >= MH_QUERY_PLACE_BYTES_MAX) go_above(bound);
-  int order = mh_slice_compare(mh_buffer_slice(bound), mh_buffer_slice(own));
+  if (room && down && place.size >= MH_QUERY_PLACE_BYTES_MAX) go_above(bound);
+  int order = room ? mh_slice_compare(mh_buffer_slice(bound), mh_buffer_slice(own)) : 0;
   if (down ? bound->size && order < 0 : order > 0) {
     const struct mh_buffer passed = *own;
     *own = *bound;
     *bound = passed;
   }
   mh_query_range_free(&behind);
-  return MH_OK;
+  return room ? MH_OK : mh_fail_nomem(err);
 }
 
 mh_status mh_query_reopen(mh_txn *txn, struct mh_slice table, struct mh_slice description, struct mh_slice behind,

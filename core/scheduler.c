@@ -169,6 +169,17 @@ static mh_status write_history(const struct run *run, mh_kv_txn *kv, struct mh_e
   return status;
 }
 
+/* As many as there is room for. */
+static void note_next(const struct mh_run_options *options, struct mh_run_record *record) {
+  size_t used = 0;
+  for (size_t i = 0; i < options->next_count; i++) {
+    size_t size = strlen(options->next[i]) + (used > 0);
+    if (size >= sizeof record->next - used) break;
+    used += (size_t)snprintf(record->next + used, sizeof record->next - used, "%s%s", used ? "\n" : "", options->next[i]);
+  }
+  record->next[used] = 0;
+}
+
 /* Writes inProgress. */
 static mh_status take_up(struct run *run, mh_commit *commit, struct mh_error *err) {
   struct mh_run_record *record = run->record;
@@ -177,6 +188,8 @@ static mh_status take_up(struct run *run, mh_commit *commit, struct mh_error *er
   snprintf(record->script, sizeof record->script, "%s", migration->script);
   snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
   snprintf(record->scripts_root, sizeof record->scripts_root, "%s", migration->scripts_root ? migration->scripts_root : "");
+  int code_size = snprintf(record->code, sizeof record->code, "%s", migration->code ? migration->code : "");
+  if ((size_t)code_size >= sizeof record->code) record->code[0] = 0; /* cut it would be another */
   record->batch_size = fixed_batch_size(run);
   record->lock_ms = run->options->lock_budget_ms;
   record->throttle = run->options->throttle;
@@ -184,6 +197,7 @@ static mh_status take_up(struct run *run, mh_commit *commit, struct mh_error *er
   record->latest_end = record->rate = 0;
   record->resumed = mh_clock_ms(CLOCK_REALTIME);
   record->resumed_at = record->processed;
+  note_next(run->options, record);
   record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
   run->lineage.watch = record->watch;
   mh_status status = mh_control_drop(mh_commit_kv(commit), record->name, err); /* asked of one that died */

@@ -29,6 +29,8 @@ struct mh_run_options {
   uint64_t max_errors;    /* stops as failed beyond so many skipped; 0: no such limit, but for a run whose first fail */
   uint64_t limit;         /* stop after so many documents; 0: none */
   double throttle;        /* documents a second at most; 0: as fast as it goes */
+  const char *const *next; /* names of the migrations that follow in its series, */
+  size_t next_count;       /* for the record */
   const char *who, *arguments; /* for the history; NULL: "" */
   bool one_batch;         /* stop after one batch (of 100 documents where no size is given) */
   uint32_t batch_size;    /* overrides the migration's; 0: does not */

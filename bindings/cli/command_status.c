@@ -59,11 +59,27 @@ static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *cata
   return mh_name_print_command(cli, " are noted in its change log; to give it up: ", "forget", record->name, "\n", err);
 }
 
+/* What runs after it: "then: b, c". */
+static void print_next_note(const struct mh_run_record *record) {
+  enum { NAMES_SHOWN = 5 };
+  const char *name = record->next;
+  if (!*name || !mh_run_is_live(record->state)) return;
+  fputs("  then: ", stdout);
+  for (size_t shown = 0; *name && shown < NAMES_SHOWN; shown++) {
+    size_t size = strcspn(name, "\n");
+    if (shown) fputs(", ", stdout);
+    mh_print_line_slice(stdout, mh_slice(name, size));
+    name += size + (name[size] != 0);
+  }
+  puts(*name ? ", ..." : "");
+}
+
 static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catalogue,
                              const struct mh_run_record *record, bool changed, struct mh_error *err) {
   mh_figure documents;
   mh_status status = MH_OK;
   print_error_note(cli, record);
+  print_next_note(record);
   if (record->rewritten)
     printf("  others rewrote %s behind the cursor, which it was not given again\n",
            mh_things_text(record->rewritten, "document", documents));

@@ -52,6 +52,17 @@ static bool add_eta(cJSON *object, const struct mh_run_record *record) {
   return (seconds < 0 ? cJSON_AddNullToObject(object, "eta") : cJSON_AddNumberToObject(object, "eta", seconds)) != NULL;
 }
 
+/* What follows it in its series. */
+static bool add_next(cJSON *object, const struct mh_run_record *record) {
+  char names[sizeof record->next], *rest = NULL;
+  cJSON *array = cJSON_AddArrayToObject(object, "next");
+  bool ok = array != NULL;
+  strcpy(names, record->next);
+  for (char *name = strtok_r(names, "\n", &rest); ok && name; name = strtok_r(NULL, "\n", &rest))
+    ok = mh_json_add_item(array, name);
+  return ok;
+}
+
 static bool fill(cJSON *object, const struct mh_run_record *record) {
   return mh_json_add_text(object, "name", record->name) &&
          mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
@@ -64,7 +75,7 @@ static bool fill(cJSON *object, const struct mh_run_record *record) {
          add_number_or_null(object, "latestStart", record->latest_start) &&
          add_number_or_null(object, "latestEnd", record->latest_end) &&
          add_text_or_null(object, "error", record->error) &&
-         add_number_or_null(object, "batchSize", record->batch_size) && cJSON_AddArrayToObject(object, "next") &&
+         add_number_or_null(object, "batchSize", record->batch_size) && add_next(object, record) &&
          add_text_or_null(object, "script", record->script) &&
          add_text_or_null(object, "scriptHash", record->script_hash) &&
          cJSON_AddNumberToObject(object, "rate", record->rate) &&
@@ -168,8 +179,10 @@ static mh_status print_command(const char *before, bool ok, struct mh_buffer *co
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
-  if (!record->script[0]) return MH_OK;
-  bool ok = mh_command_begin(cli, &command) && mh_command_file(&command, record->script) &&
+  if (!record->script[0] && !record->code[0]) return MH_OK;
+  bool ok = mh_command_begin(cli, &command) &&
+            (record->script[0] ? mh_command_file(&command, record->script)
+                               : mh_buffer_append_text(&command, " ") && mh_buffer_append_text(&command, record->code)) &&
             (!record->scripts_root[0] ||
              (mh_command_word(&command, "--scripts") && mh_command_word(&command, record->scripts_root))) &&
             (!flag || mh_command_word(&command, flag));

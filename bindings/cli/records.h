@@ -46,8 +46,8 @@ bool mh_command_file(struct mh_buffer *command, const char *path);
 bool mh_command_name(struct mh_buffer *command, const char *name);
 /* Begins a command we tell the user to type: "mighost", with --db where it was given. */
 bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
-/* Prints `before`, "mighost SCRIPT [flag]" (flag: NULL for none) and `after` to standard output; nothing at all where the
- * migration has no script. */
+/* Prints `before`, "mighost SCRIPT [flag]" (flag: NULL for none) and `after` to standard output, of -e with its code; nothing
+ * at all where that was too long to be kept. */
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err);
 /* The same of "mighost VERB NAME". */

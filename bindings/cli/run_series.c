@@ -5,6 +5,8 @@
 #include "stop.h"
 #include "who.h"
 
+#include <stdlib.h>
+
 /* ---- what is said of all of them ---- */
 
 enum { NAMES_SHOWN = 5 };
@@ -82,7 +84,8 @@ static mh_status add_helpers(const struct mh_series *series, mh_script *script, 
 struct walk {
   struct mh_series *series;
   mh_store *store;
-  struct mh_run_options options; /* as the flags say */
+  struct mh_run_options options; /* as the flags say, and what follows the one that is run */
+  const char **next;             /* room for the names of all */
   struct tally tally;
 };
 
@@ -118,6 +121,14 @@ static int run_prepared(struct walk *walk, struct mh_series_member *member, cons
   tally->processed += member->record.processed - show->before.processed;
   tally->changed += member->record.changed - show->before.changed;
   return result;
+}
+
+/* Those behind the one at this place that are to be run. */
+static void note_next(struct walk *walk, size_t at) {
+  const struct mh_series *series = walk->series;
+  walk->options.next_count = 0;
+  for (size_t i = at + 1; i < series->count; i++)
+    if (!series->members[i].complete) walk->next[walk->options.next_count++] = series->members[i].name;
 }
 
 static int run_member(struct walk *walk, struct mh_series_member *member, enum mh_run_outcome *outcome) {
@@ -173,6 +184,7 @@ static int run_members(struct walk *walk, size_t *at) {
     struct mh_series_member *member = &series->members[*at];
     enum mh_run_outcome outcome = MH_RUN_DONE;
     if (*at && !member->complete && atomic_load(walk->options.stop)) return stop_before(series, *at);
+    note_next(walk, *at);
     int result = member->complete ? MH_EXIT_OK : run_member(walk, member, &outcome);
     if (member->complete) pass_over(series, member, &walk->tally);
     if (result || outcome == MH_RUN_STOPPED) return result;
@@ -206,7 +218,9 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   struct mh_error err;
   mh_who_text who;
   size_t at;
-  if (!mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) || !mh_buffer_append(&arguments, "", 1)) {
+  walk.options.next = walk.next = calloc(series->count + 1, sizeof *walk.next);
+  if (!walk.next || !mh_run_flags_text(series->own, MH_FLAGS_GIVEN, &arguments) || !mh_buffer_append(&arguments, "", 1)) {
+    free(walk.next);
     mh_buffer_free(&arguments);
     mh_fail_nomem(&err);
     return mh_cli_fail(series->cli, &err);
@@ -220,6 +234,7 @@ int mh_series_run(struct mh_series *series, mh_store *store) {
   if (series->many && result) print_rest(series, at);
   if (series->many && !result) print_total(series, &walk.tally);
   if (walk.tally.wants_json && print_json(series, &walk.tally, &err)) result = mh_cli_fail(series->cli, &err);
+  free(walk.next);
   mh_buffer_free(&arguments);
   return result;
 }

@@ -239,7 +239,7 @@ static int print_end(const struct mh_run_show *show, const struct mh_migration *
     if (outcome == MH_RUN_STOPPED) print_stop(show, options, record);
   }
   print_rewritten(cli, record);
-  if (outcome != MH_RUN_SKIPPED_SOME) return MH_EXIT_OK;
+  if (!record->skipped) return MH_EXIT_OK; /* of a run that stopped on the way, so far */
   print_skipped(cli, migration, record);
   return MH_EXIT_FAILED;
 }

@@ -14,6 +14,8 @@
 
 enum { CODE_NAME_DIGITS = 16 }; /* of the hash: a name to be read, and 64 bits are enough for codes on one store */
 
+#define PROGRAM "mighost " /* a command begins so */
+
 struct mh_script {
   struct mh_script_options options; /* the texts are copies */
   char *scripts_root, *where;
@@ -124,7 +126,7 @@ static mh_status take_target(mh_script *script, const char *target, struct mh_er
   char *export = NULL;
   script->target = strdup(target);
   script->path = strdup(target);
-  if (!script->target || !script->path || asprintf(&script->command, "mighost %s", target) < 0)
+  if (!script->target || !script->path || asprintf(&script->command, PROGRAM "%s", target) < 0)
     return mh_fail_nomem(err);
   for (char *at = script->path; (at = strstr(at, mark)); at++) export = at + strlen(mark);
   if (!export) return MH_OK;
@@ -201,7 +203,7 @@ static mh_status take_code(mh_script *script, const char *code, const char *tabl
   struct mh_buffer command = {0};
   const char *fault = mh_identifier_fault(mh_slice_text(table));
   if (fault) return mh_fail(err, MH_USAGE, "\"%.100s\" cannot name a table: %s", table, fault);
-  mh_buffer_append_text(&command, "mighost -e");
+  mh_buffer_append_text(&command, PROGRAM "-e");
   append_word(&command, code);
   mh_buffer_format(&command, " --table %s", table);
   if (script->where) {
@@ -251,6 +253,7 @@ void mh_script_select(mh_script *script, size_t place) {
                                             .script = origin->target[0] ? origin->target : script->target,
                                             .script_hash = origin->hash[0] ? origin->hash : script->hash,
                                             .scripts_root = script->options.scripts_root,
+                                            .code = script->code ? script->command + strlen(PROGRAM) : NULL,
                                             .command = script->command,
                                             .batch_size = member->definition.batch_size,
                                             .skip_errors = member->definition.skip_errors,

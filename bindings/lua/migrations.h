@@ -40,7 +40,7 @@ enum { MH_SCRIPT_RETURNS_OTHER = -1 };
 mh_status mh_script_open(const char *target, const struct mh_script_options *options, mh_script **script,
                          struct mh_error *err);
 /* A migration of `table` whose migrateOne has this body, or returns this expression (`mighost -e`). Its name is "-e:" and
- * a hash of table, code and `where`; its script is "", its command the one that was typed. Errors name the place "-e:1",
+ * a hash of table, code and `where`; its script is "", its command and `code` what was typed. Errors name the place "-e:1",
  * or "--where:1".
  *   MH_USAGE    no table can have that name
  *   MH_INVALID  the code is empty, or not UTF-8

@@ -35,8 +35,6 @@ mh_status mh_lua_text_hash(const char *path, char text[33], struct mh_error *err
 
 const char *mh_lua_root_shown(const mh_lua *lua) { return lua->root_shown ? lua->root_shown : ""; }
 
-const char *mh_lua_root(const mh_lua *lua) { return lua->root ? lua->root : ""; }
-
 /* The real path of a file's directory, then its own name: a script that is a symbolic link keeps its name. */
 static mh_status locate(const char *path, char real[PATH_MAX], struct mh_error *err) {
   char directory[PATH_MAX];

@@ -26,9 +26,8 @@ bool mh_lua_module_path(const mh_lua *lua, const char *module, char *path, size_
 /* [-0,+1,me] The key of the value at `index` in the table at `table`, a string; the first of several; nil for none. */
 void mh_lua_push_key_of(lua_State *L, int table, int index);
 
-/* The root as a real path, or "" before the first script. Lives as long as the state. */
-const char *mh_lua_root(const mh_lua *lua);
-/* The same as paths are typed here: "scripts/". */
+/* The root as paths are typed here: "scripts/"; "" for the working directory, and before the first script. Lives as long as
+ * the state. */
 const char *mh_lua_root_shown(const mh_lua *lua);
 
 /* 32 hex digits: FNV-1a (128 bits) over the script that was loaded last and every file it required so far. */

@@ -3,6 +3,7 @@
 #ifndef IMPORTING_H
 #define IMPORTING_H
 
+#include "ok.h"
 #include "../../core/commit.h"
 #include "../../core/entries.h"
 #include "../../core/export.h"
@@ -22,12 +23,6 @@ struct fixture {
   struct mh_import_report report;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static inline int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

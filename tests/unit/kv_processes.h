@@ -2,6 +2,7 @@
 #ifndef KV_PROCESSES_H
 #define KV_PROCESSES_H
 
+#include "ok.h"
 #include "../../core/kv_lmdb.h"
 #include "scratch.h"
 
@@ -17,12 +18,6 @@ struct fixture {
   mh_kv *kv; /* closed by teardown */
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s", #call, status_, f->err.message); \
-  } while (0)
 
 /* In a child process, where cmocka must not jump. */
 #define CHILD(condition) \

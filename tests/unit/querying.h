@@ -3,6 +3,7 @@
 #ifndef MH_TEST_QUERYING_H
 #define MH_TEST_QUERYING_H
 
+#include "ok.h"
 #include "../../core/commit.h"
 #include "../../core/json.h"
 #include "../../core/query.h"
@@ -32,12 +33,6 @@ struct fixture {
   uint64_t random;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static inline int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

@@ -3,6 +3,7 @@
 #ifndef RUNNING_H
 #define RUNNING_H
 
+#include "ok.h"
 #include "../../core/check.h"
 #include "../../core/scheduler.h"
 #include "../../core/skipped.h"
@@ -46,12 +47,6 @@ struct fixture {
   mh_kv_txn *snapshot; /* for a look, ended by the test, or where that fails by teardown */
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static inline void assert_contains(const char *text, const char *part) {
   if (!strstr(text, part)) fail_msg("'%s' is not in '%s'", part, text);

@@ -1,5 +1,6 @@
 /* Every interleaving of a pipelined run with another writer, over a small table: each document is migrated exactly once,
  * whatever the other does between evaluation and commit. The rule is commit.h's; the real batch and commit code runs. */
+#include "ok.h"
 #include "../../core/batch.h"
 #include "scratch.h"
 
@@ -32,12 +33,6 @@ struct fixture {
   double last_time;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static unsigned choose(struct fixture *f, unsigned possible) {
   assert_true(f->steps < CHOICES_MAX);

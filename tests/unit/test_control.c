@@ -1,5 +1,6 @@
 /* What is asked of runs from elsewhere, and which runs are alive: records are written as a runner would, its lock is held by
  * this process or by one that is killed. */
+#include "ok.h"
 #include "../../core/control.h"
 #include "../../core/members.h"
 #include "../../core/skipped.h"
@@ -21,12 +22,6 @@ struct fixture {
   bool found;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);
@@ -516,14 +511,27 @@ static void cursors_come_back(void **state) {
   check_cursor(f, &ranged, 0);
   ranged.place_size = 1;
   check_cursor(f, &ranged, 11);
-  ranged.place_size = MH_RUN_PLACE_BYTES_MAX;
   memset(ranged.place, 0xfe, sizeof ranged.place);
-  check_cursor(f, &ranged, 9 + 2 * MH_RUN_PLACE_BYTES_MAX);
+  ranged.place_size = MH_RUN_PLACE_BYTES_MAX - 1;
+  check_cursor(f, &ranged, 9 + 2 * (MH_RUN_PLACE_BYTES_MAX - 1));
+}
+
+/* It may have been cut: documents before it begin so, too. */
+static void a_cut_place_is_no_cursor(void **state) {
+  struct fixture *f = *state;
+  struct mh_run_record record = {.state = MH_RUN_FAILED, .range_size = 1, .place_size = MH_RUN_PLACE_BYTES_MAX};
+  struct mh_run_record read = {.range_size = 1};
+  struct mh_buffer text = {0};
+  OK(mh_run_cursor_text(&record, &text, &f->err));
+  assert_int_equal(mh_run_cursor_read((const char *)text.data, &read, &f->err), MH_USAGE);
+  assert_non_null(strstr(f->err.message, "does not tell which documents are behind it"));
+  assert_int_equal(read.place_size, 0);
+  mh_buffer_free(&text);
 }
 
 static void other_texts_are_no_cursors(void **state) {
   struct fixture *f = *state;
-  static const char *const texts[] = {"", "r", "xyz", "00000000000000000000000000000000", "r00000000", "r0000000000",
+  static const char *const texts[] = {"", "r", "xyz", "00000000000000000000000000000000", "r00000000",
                                       "C0934A0000000000000000000000004d", "c0934a000000000000000000000000 d"};
   struct mh_run_record record = {0};
   for (size_t ranged = 0; ranged < 2; ranged++)
@@ -532,6 +540,9 @@ static void other_texts_are_no_cursors(void **state) {
       assert_int_equal(mh_run_cursor_read(texts[i], &record, &f->err), MH_USAGE);
       assert_non_null(strstr(f->err.message, "is not a cursor"));
     }
+  record.range_size = 1;
+  assert_int_equal(mh_run_cursor_read("r0000000000", &record, &f->err), MH_USAGE);
+  assert_non_null(strstr(f->err.message, "is not a cursor"));
   size_t size = 2 * MH_RUN_PLACE_BYTES_MAX + 100; /* longer than any */
   char *text = malloc(size);
   memset(text, '0', size);
@@ -557,6 +568,7 @@ int main(void) {
       EACH(lines_follow_their_record),
       EACH(forgetting_drops_all_but_the_history),
       EACH(cursors_come_back),
+      EACH(a_cut_place_is_no_cursor),
       EACH(other_texts_are_no_cursors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

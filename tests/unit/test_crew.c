@@ -1,5 +1,6 @@
 /* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and
  * insert others, in their own table and elsewhere; and raced by another writer, each document once. */
+#include "ok.h"
 #include "../../core/clock.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -63,12 +64,6 @@ struct fixture {
   struct mh_buffer printed;
   struct mh_error err, writer_err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static const struct mh_table *table_of(mh_txn *txn, const char *name) { return mh_txn_table(txn, mh_slice_text(name)); }
 

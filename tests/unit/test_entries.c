@@ -1,5 +1,6 @@
 /* Entries of any length against a sorted array: walks, seeks, removals, at every length around the pieces' edges; and
  * damage. MIGHOST_BENCH=1 also prints what short ones cost. */
+#include "ok.h"
 #include "../../core/entries.h"
 #include "scratch.h"
 
@@ -26,12 +27,6 @@ struct fixture {
   struct string strings[STRINGS], sorted[STRINGS];
   int count; /* of `sorted` */
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

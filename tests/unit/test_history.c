@@ -1,4 +1,5 @@
 /* The rows beside a run's record: its lines of the history, and what it skipped. Damaged ones are errors that name them. */
+#include "ok.h"
 #include "../../core/history.h"
 #include "../../core/members.h"
 #include "../../core/skipped.h"
@@ -14,12 +15,6 @@ struct fixture {
   mh_kv_txn *txn; /* a write transaction */
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

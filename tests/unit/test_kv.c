@@ -1,5 +1,6 @@
 /* The contract of kv.h, in one process. What the embedded engine adds to it (files, other processes, damage) is tested
  * in test_kv_files.c and test_kv_processes.c. */
+#include "ok.h"
 #include "../../core/kv.h"
 #include "scratch.h"
 
@@ -16,12 +17,6 @@ struct fixture {
   mh_kv *kv;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s", #call, status_, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

@@ -1,5 +1,6 @@
 /* Migrations in Lua over a store: ctx.db, queries, what migrateOne returns, migrations.define, and opening scripts.
  * MIGHOST_BENCH=1 also prints what the evaluation of a document costs. */
+#include "ok.h"
 #include "../../bindings/lua/migrations.h"
 #include "../../core/import.h"
 #include "../../core/json.h"
@@ -19,12 +20,6 @@ struct fixture {
   char printed[512];
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

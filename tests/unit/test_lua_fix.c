@@ -1,4 +1,5 @@
 /* The scripts that mighost writes: a fix is run as it is on documents that do not fit, which then do. */
+#include "ok.h"
 #include "../../bindings/lua/fix_text.h"
 #include "../../bindings/lua/migrations.h"
 #include "../../core/import.h"
@@ -25,12 +26,6 @@ struct fixture {
   struct mh_buffer script; /* the fix written last, closed by a zero */
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 /* ---- what the tests say things with ---- */
 

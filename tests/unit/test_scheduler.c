@@ -324,6 +324,27 @@ static void a_document_hangs(void **state) {
   assert_int_equal(state_of(f), MH_RUN_SUCCESS);
 }
 
+/* The record names what follows in the series, as far as there is room, until the run is a success. */
+static void what_follows(void **state) {
+  struct fixture *f = *state;
+  enum { NAMES = 20, SIZE = 400, FIT = MH_RUN_NEXT_BYTES_MAX / (SIZE + 1) };
+  static char texts[NAMES][SIZE + 1];
+  const char *names[NAMES] = {"b", "other:c"};
+  fill(f, 10);
+  run_to(f, (struct mh_run_options){.limit = 2, .next = names, .next_count = 2}, MH_RUN_STOPPED, MH_RUN_UNKNOWN);
+  assert_string_equal(f->record.next, "b\nother:c");
+  run_to(f, (struct mh_run_options){.limit = 2}, MH_RUN_STOPPED, MH_RUN_UNKNOWN);
+  assert_string_equal(f->record.next, "");
+  for (size_t i = 0; i < NAMES; i++) names[i] = memset(texts[i], 'x', SIZE);
+  run_to(f, (struct mh_run_options){.limit = 2, .next = names, .next_count = NAMES}, MH_RUN_STOPPED, MH_RUN_UNKNOWN);
+  assert_int_equal(strlen(f->record.next), FIT * (SIZE + 1) - 1);
+  run_to(f, (struct mh_run_options){.next = names, .next_count = NAMES}, MH_RUN_DONE, MH_RUN_SUCCESS);
+  bool found;
+  OK(mh_run_look(f->store, f->migration.name, &f->record, &found, &f->err));
+  assert_true(found);
+  assert_string_equal(f->record.next, "");
+}
+
 static void unknown_table(void **state) {
   struct fixture *f = *state;
   fill(f, 1);
@@ -370,7 +391,7 @@ static void one_runner_at_a_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(plain_runs),           TEST(cursors),
                                      TEST(a_document_fails),     TEST(a_document_hangs),
-                                     TEST(unknown_table),
+                                     TEST(unknown_table),        TEST(what_follows),
                                      TEST(one_runner_at_a_time), TEST(raced_then_finished),
                                      TEST(raced_by_other_processes)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Changes of documents as differences, shapes and losses. */
+#include "ok.h"
 #include "../../core/json.h"
 #include "../../core/shapes.h"
 
@@ -16,12 +17,6 @@ struct fixture {
   bool first_of_table;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 /* NULL: no document. */
 static struct mh_slice read(struct fixture *f, struct mh_buffer *out, const char *json) {

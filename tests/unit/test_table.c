@@ -1,4 +1,5 @@
 /* Documents in tables: by id, by key, in order; ids of every kind; what a damaged store leads to. */
+#include "ok.h"
 #include "../../core/commit.h"
 #include "../../core/import.h"
 #include "../../core/table.h"
@@ -15,12 +16,6 @@ struct fixture {
   mh_txn *txn;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static int setup(void **state) {
   struct fixture *f = calloc(1, sizeof *f);

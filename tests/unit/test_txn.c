@@ -1,6 +1,7 @@
 /* A transaction against a reference model: random writes, savepoints, rollbacks, reads and cursors both ways, over a
  * snapshot and a changeset in flight; and committing the first documents of a changeset gives what they alone wrote. All
  * of it once over a plain space and once over one of entries (entries.h), most of which are longer than an engine's keys. */
+#include "ok.h"
 #include "../../core/commit.h"
 #include "scratch.h"
 
@@ -24,12 +25,6 @@ struct fixture {
   uint64_t random;
   struct mh_error err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static uint32_t random_below(struct fixture *f, uint32_t bound) {
   f->random = f->random * 6364136223846793005u + 1442695040888963407u;

@@ -1,6 +1,7 @@
 /* Runs along an index, raced by another thread: a migration that moves, deletes and inserts documents at random in the
  * index it walks, and a writer that does the same. Each document holds how often it was migrated; at the end all are looked
  * at. What every order of steps does is test_walk_model.c's; here the scheduler runs as it is, with its threads. */
+#include "ok.h"
 #include "../../core/check.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -30,12 +31,6 @@ struct fixture {
   _Atomic bool over; /* the run is a success */
   struct mh_error err, writer_err;
 };
-
-#define OK(call) \
-  do { \
-    mh_status status_ = (call); \
-    if (status_) fail_msg("%s: %d %s: %s", #call, status_, f->err.place, f->err.message); \
-  } while (0)
 
 static const struct mh_table *docs(const mh_txn *txn) { return mh_txn_table(txn, mh_slice_text("docs")); }
 
