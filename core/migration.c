@@ -27,6 +27,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER_TEXT(RECORD, table),
     MH_MEMBER_TEXT(RECORD, script),
     MH_MEMBER_TEXT(RECORD, script_hash),
+    MH_MEMBER_TEXT(RECORD, scripts_root),
     MH_MEMBER_TEXT(RECORD, code),
     MH_MEMBER(RECORD, MH_MEMBER_U64, number),
     MH_MEMBER(RECORD, MH_MEMBER_U64, watch),

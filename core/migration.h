@@ -44,6 +44,7 @@ enum {
 /* What is kept of a migration under its name, in MH_SPACE_RUNS. Times are ms since the epoch; 0 for never. */
 struct mh_run_record {
   char name[513], table[MH_NAME_MAX + 1], script[1025], script_hash[65];
+  char scripts_root[1025]; /* --scripts, without which that script may have another name; "" where it was not given */
   char code[1025];        /* see struct mh_migration; "" where it is longer */
   uint64_t number;        /* of the run's lock; the same for all runs of this name */
   uint64_t watch;         /* 0 when the table is not watched: before the start and after success */
@@ -155,6 +156,7 @@ struct mh_migration {
   const char *name, *table;
   const char *script, *script_hash; /* target as one would type it to run this one alone ("scripts/x.lua:export"), hash of
                                        its text; "" for none */
+  const char *scripts_root;         /* --scripts as it was given; NULL: it was not */
   const char *code;                 /* what to type behind "mighost" where there is no script: "-e 'return {}' --table users";
                                        NULL: there is one */
   const char *command;              /* "mighost scripts/add_role.lua", for messages that say how to resume */

@@ -128,6 +128,7 @@ static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_er
   snprintf(record->name, sizeof record->name, "%s", migration->name);
   snprintf(record->script, sizeof record->script, "%s", migration->script);
   snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
+  snprintf(record->scripts_root, sizeof record->scripts_root, "%s", migration->scripts_root ? migration->scripts_root : "");
   int code_size = snprintf(record->code, sizeof record->code, "%s", migration->code ? migration->code : "");
   if ((size_t)code_size >= sizeof record->code) record->code[0] = 0; /* cut it would be another */
   record->batch_size = mh_running_fixed_size(run);

@@ -149,12 +149,14 @@ static mh_status find_script(const struct mh_run_record *record, target_text scr
                                   "mighost verify SCRIPT.lua[:EXPORT]", record->name, record->script);
 }
 
-static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, target_text script,
+/* `root`: where its names began, "" for nothing that was said. */
+static mh_status look_up(mh_store *store, const struct mh_arguments *arguments, target_text script, target_text root,
                          struct mh_error *err) {
   struct mh_run_record *records = NULL;
   size_t count;
   mh_status status = mh_names_records(store, arguments, NULL, &records, &count, err);
   if (!status) status = find_script(&records[0], script, err);
+  if (!status) snprintf(root, sizeof(target_text), "%s", records[0].scripts_root);
   free(records);
   return status;
 }
@@ -235,13 +237,14 @@ static mh_status verify_all(const struct mh_cli *cli, mh_store *store, mh_script
 
 static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arguments, mh_store *store,
                         bool *complete, struct mh_error *err) {
-  const struct mh_script_options opened = script_options(cli, arguments->own);
+  struct mh_script_options opened = script_options(cli, arguments->own);
   const char *operand = arguments->operands[0], *target = operand;
   bool by_name = !mh_is_script(operand);
-  target_text stored;
+  target_text stored, root = "";
   mh_script *script = NULL;
-  mh_status status = by_name ? look_up(store, arguments, stored, err) : MH_OK;
+  mh_status status = by_name ? look_up(store, arguments, stored, root, err) : MH_OK;
   if (by_name) target = stored;
+  if (!opened.scripts_root && root[0]) opened.scripts_root = root;
   if (!status) status = mh_script_open(target, &opened, &script, err);
   if (!status && by_name) status = select_member(script, target, operand, err);
   if (!status && mh_script_count(script) == 0)

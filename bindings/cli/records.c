@@ -183,6 +183,8 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
   bool ok = mh_command_begin(cli, &command) &&
             (record->script[0] ? mh_command_file(&command, record->script)
                                : mh_buffer_append_text(&command, " ") && mh_buffer_append_text(&command, record->code)) &&
+            (!record->scripts_root[0] ||
+             (mh_command_word(&command, "--scripts") && mh_command_word(&command, record->scripts_root))) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
 }

@@ -40,7 +40,8 @@ static bool find_file(const char *target, char path[PATH_MAX]) {
 static enum answer load(const struct mh_run_record *record, const char *scripts_root) {
   struct mh_error ignored;
   mh_script *script = NULL;
-  const struct mh_script_options options = {.scripts_root = scripts_root, .doc_timeout_ms = 2 * SCRIPT_MS};
+  const char *root = record->scripts_root[0] ? record->scripts_root : scripts_root;
+  const struct mh_script_options options = {.scripts_root = root, .doc_timeout_ms = 2 * SCRIPT_MS};
   if (mh_script_open(record->script, &options, &script, &ignored)) return UNKNOWN;
   for (size_t i = 0; i < mh_script_count(script); i++) { /* of a runner, where the member has but a name */
     mh_script_select(script, i);

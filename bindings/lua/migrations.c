@@ -252,6 +252,7 @@ void mh_script_select(mh_script *script, size_t place) {
                                             .table = member->definition.table,
                                             .script = origin->target[0] ? origin->target : script->target,
                                             .script_hash = origin->hash[0] ? origin->hash : script->hash,
+                                            .scripts_root = script->options.scripts_root,
                                             .code = script->code ? script->command + strlen(PROGRAM) : NULL,
                                             .command = script->command,
                                             .batch_size = member->definition.batch_size,
