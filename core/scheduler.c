@@ -8,8 +8,7 @@
 enum {
   EMPTY_PREFIXES_MAX = 3,     /* then one document is evaluated under the lock, so that progress is certain */
   LATE_ROUNDS_MAX = 3,        /* then the late ones are taken under the lock, so that a run ends under inserts, */
-  ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked: */
-  FORCED_LEAST = 1000,        /* so many documents at least, where time allows */
+  ENDS_MISSED_MAX = 3,        /* and so is what is left of a table that others append to as fast as it is walked */
   THROTTLE_STEPS = 10,        /* batches a second at least under --throttle, so that it is no stop and go */
   PARALLEL_PAUSE_FIRST = 32   /* batches by one evaluator after several were of no use, and twice as many each time again */
 };
@@ -118,13 +117,21 @@ static struct mh_batch_task task_from_record(const struct mh_running *run) {
   return task;
 }
 
+/* Each step that is to end the run takes twice as many documents as the one before, whatever --batch-size and --throttle say,
+ * until it takes more than others write meanwhile. */
+static void grow(struct mh_running *run, struct mh_batch_task *task) {
+  for (unsigned i = 0; i < run->forced && task->limit < MH_PACING_LAST; i++) task->limit *= 2;
+  if (task->limit > run->documents_left) task->limit = (uint32_t)run->documents_left;
+  run->forced++;
+}
+
 /* Evaluates and stores while holding the lock: nobody can come between, so what is evaluated is stored. */
 static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
   if (run->empty_prefixes >= EMPTY_PREFIXES_MAX && task.source == MH_BATCH_WALK)
     task.limit = 1;
-  else if (task.limit < FORCED_LEAST) /* --batch-size 1 would let others be faster for ever */
-    task.limit = run->documents_left < FORCED_LEAST ? (uint32_t)run->documents_left : FORCED_LEAST;
+  else
+    grow(run, &task);
   task.unbounded = false;
   task.stop = NULL;
   size_t pending_tables = 0;
@@ -281,12 +288,12 @@ static mh_status list_round(struct mh_running *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
   struct mh_batch batch;
   bool again;
-  mh_status status = mh_txn_renew(run->txn, NULL, err);
+  mh_status status = mh_running_keep_pace(run, err); /* before it looks: others go on while it waits */
+  if (!status) status = mh_txn_renew(run->txn, NULL, err);
   if (!status) status = mh_batch_evaluate(&task, run->txn, &batch, err);
   if (status) return status;
   run->late_rounds += task.source == MH_BATCH_LISTED;
-  status = mh_running_keep_pace(run, err);
-  return status ? status : store_last(run, &batch, &again, err);
+  return store_last(run, &batch, &again, err);
 }
 
 static mh_status loop(struct mh_running *run, struct mh_error *err) {

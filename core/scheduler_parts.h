@@ -33,6 +33,7 @@ struct mh_running {
   bool retry_begun;        /* behind this one */
   struct mh_key retry_from;
   unsigned empty_prefixes, late_rounds, ends_missed;
+  unsigned forced;         /* steps under the lock that were to end it */
   uint64_t parallel_at;    /* batches by which the helpers are to be tried (again); */
   uint64_t parallel_pause; /* and how many they wait for when they were of no use */
   uint64_t batches, conflicts;
