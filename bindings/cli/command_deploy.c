@@ -5,6 +5,7 @@
 #include "render.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { DEPLOY_DRY_RUN, DEPLOY_LOCK_MS, DEPLOY_SCRIPTS, DEPLOY_ALLOW_UNSAFE };
@@ -50,10 +51,38 @@ static void print_notices(const struct mh_cli *cli, const struct mh_deploy_repor
   if (report->replaced) mh_print_notice(cli, "a deploy of another schema had died; it was given up");
 }
 
+/* Whether the deploy takes away the index that the run walks. */
+static bool takes_its_index(const struct mh_deploy_report *report, const struct mh_run_record *record) {
+  const char *walked = mh_query_description_index(mh_run_range(record));
+  for (size_t i = 0; record->watch && i < report->index_count; i++) {
+    const struct mh_deploy_index *index = &report->indexes[i];
+    bool gone = index->change == MH_INDEX_REMOVED || index->change == MH_INDEX_NOW_STAGED;
+    if (gone && strcmp(index->table, record->table) == 0 && strcmp(index->name, walked) == 0) return true;
+  }
+  return false;
+}
+
+/* Tells of unfinished runs that cannot go on without an index. */
+static mh_status print_stranded(const struct mh_cli *cli, mh_store *store, bool dry_run,
+                                const struct mh_deploy_report *report, struct mh_error *err) {
+  struct mh_run_record *records = NULL;
+  size_t count = 0;
+  mh_status status = store ? mh_run_records(store, &records, &count, err) : MH_OK;
+  for (size_t i = 0; !status && i < count; i++)
+    if (takes_its_index(report, &records[i]))
+      mh_print_notice(cli, "%s, which is not finished, walks %s.%s: it %s to start over (--reset)", records[i].name,
+                      records[i].table, mh_query_description_index(mh_run_range(&records[i])),
+                      dry_run ? "would have" : "has");
+  free(records);
+  return status;
+}
+
 static mh_status print_report(const struct mh_cli *cli, const struct mh_deployment *deployment, mh_store *store,
                               const struct mh_deploy_report *report, bool refused, struct mh_error *err) {
   const struct mh_deploy_shown shown = {deployment->file, deployment->dry_run, refused};
   print_notices(cli, report);
+  mh_status status = refused ? MH_OK : print_stranded(cli, store, deployment->dry_run, report, err);
+  if (status) return status;
   if (cli->json) return mh_json_print(mh_deploy_json(report, &shown), err);
   if (refused) return print_refusal(cli, deployment, store, report, err);
   if (!cli->quiet) mh_deploy_print_changes(report, &shown);
