@@ -51,8 +51,7 @@ static mh_status end_record(mh_commit *commit, const struct mh_watch *watch, boo
 
 mh_status mh_run_obey(mh_kv_txn *txn, struct mh_run_record *record, struct mh_control *control, struct mh_error *err) {
   mh_status status = mh_control_read(txn, record->name, control, err);
-  bool asked = control->request || control->has_lock_ms || control->has_throttle;
-  if (status || !asked) return status;
+  if (status || !mh_control_asks(control)) return status;
   if (control->has_lock_ms) record->lock_ms = control->lock_ms;
   if (control->has_throttle) record->throttle = control->throttle;
   if (mh_run_is_live(record->state) && control->request == MH_REQUEST_CANCEL)

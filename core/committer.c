@@ -18,8 +18,8 @@ struct mh_committer {
   struct mh_stored stored;
 };
 
-void mh_store_batch(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
-                    const struct mh_run_record *record, struct mh_stored *stored) {
+void mh_store_batch_locked(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
+                           const struct mh_run_record *record, struct mh_stored *stored) {
   struct mh_run_record next = *record;
   stored->held_ns = 0;
   stored->status = mh_batch_store(commit, lineage, batch, &next, &stored->result, &stored->error);
@@ -31,14 +31,17 @@ void mh_store_batch(mh_commit *commit, struct mh_lineage *lineage, const struct 
   stored->record = stored->status || !written ? *record : next;
 }
 
-static void store_one(mh_committer *committer) {
-  struct mh_stored *stored = &committer->stored;
-  struct mh_run_record record = stored->record;
+void mh_store_batch(mh_store *store, struct mh_lineage *lineage, const struct mh_batch *batch,
+                    const struct mh_run_record *record, struct mh_stored *stored) {
   mh_commit *commit = NULL;
   stored->result = (struct mh_batch_result){0};
-  stored->status =
-      mh_commit_begin(committer->store, committer->batch->changes->pending_count, &commit, &stored->error);
-  if (!stored->status) mh_store_batch(commit, committer->lineage, committer->batch, &record, stored);
+  stored->status = mh_commit_begin(store, batch->changes->pending_count, &commit, &stored->error);
+  if (!stored->status) mh_store_batch_locked(commit, lineage, batch, record, stored);
+}
+
+static void store_one(mh_committer *committer) {
+  const struct mh_run_record record = committer->stored.record;
+  mh_store_batch(committer->store, committer->lineage, committer->batch, &record, &committer->stored);
 }
 
 static void *work(void *argument) {

@@ -25,8 +25,11 @@ void mh_committer_submit(mh_committer *committer, const struct mh_batch *batch, 
 bool mh_committer_busy(mh_committer *committer);
 void mh_committer_wait(mh_committer *committer, struct mh_stored *stored);
 
-/* The same on the caller's thread, under a lock it already holds; takes the commit. */
-void mh_store_batch(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
+/* The same on the caller's thread. */
+void mh_store_batch(mh_store *store, struct mh_lineage *lineage, const struct mh_batch *batch,
                     const struct mh_run_record *record, struct mh_stored *stored);
+/* The same under a lock that the caller holds; takes the commit. */
+void mh_store_batch_locked(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
+                           const struct mh_run_record *record, struct mh_stored *stored);
 
 #endif

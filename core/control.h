@@ -16,6 +16,10 @@ struct mh_control {
   double throttle;  /* documents a second; 0: none */
 };
 
+static inline bool mh_control_asks(const struct mh_control *control) {
+  return control->request || control->has_lock_ms || control->has_throttle;
+}
+
 /* In the runner. All zero where nothing is asked. */
 mh_status mh_control_read(mh_kv_txn *txn, const char *name, struct mh_control *control, struct mh_error *err);
 mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err);

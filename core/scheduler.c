@@ -151,7 +151,7 @@ static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
       continue;
     }
     struct mh_stored stored;
-    mh_store_batch(commit, &run->lineage, &batch, run->record, &stored);
+    mh_store_batch_locked(commit, &run->lineage, &batch, run->record, &stored);
     run->empty_prefixes = run->late_rounds = run->ends_missed = 0;
     return learn(run, &batch, &stored, err);
   }
@@ -219,16 +219,6 @@ static bool parallel_due(const struct mh_running *run) {
          !(run->record->throttle > 0) && !counts_errors && run->batches >= run->parallel_at;
 }
 
-/* Stores a batch of the crew on this thread. */
-static mh_status store_here(struct mh_running *run, const struct mh_batch *batch, struct mh_stored *stored,
-                            struct mh_error *err) {
-  mh_commit *commit = NULL;
-  mh_status status = mh_commit_begin(run->store, batch->changes->pending_count, &commit, err);
-  if (status) return status;
-  mh_store_batch(commit, &run->lineage, batch, run->record, stored);
-  return learn(run, batch, stored, err);
-}
-
 /* Walks with the helpers, to the end of the table or until they are of no use: they evaluate, this thread stores. */
 static mh_status walk_parallel(struct mh_running *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
@@ -241,7 +231,8 @@ static mh_status walk_parallel(struct mh_running *run, struct mh_error *err) {
     const struct mh_batch *batch;
     struct mh_stored stored;
     status = mh_crew_next(crew, run->pacing.size, &batch, err);
-    if (!status) status = store_here(run, batch, &stored, err);
+    if (!status) mh_store_batch(run->store, &run->lineage, batch, run->record, &stored);
+    if (!status) status = learn(run, batch, &stored, err);
     if (!status) status = mh_crew_stored(crew, &stored.result, err);
     hampered = !status && mh_crew_is_hampered(crew);
   }

@@ -58,6 +58,10 @@ enum mh_run_outcome {
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                  struct mh_run_record *record, enum mh_run_outcome *outcome, struct mh_error *err);
 
+/* What --frozen refuses: the script is another one than that which `record` is of. MH_REFUSED, naming the command. */
+mh_status mh_run_fail_frozen(const struct mh_migration *migration, const struct mh_run_record *record,
+                             struct mh_error *err);
+
 /* Makes the record of a run say `failed` if it says inProgress, whatever it holds by now: for a document that an
  * evaluator will never come back from, on another thread than mh_run, before the process ends. Waits for the write
  * lock, in vain while the run itself evaluates under it. `document_id`: of that document. */

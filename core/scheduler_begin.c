@@ -70,15 +70,21 @@ static mh_status start_over(struct mh_running *run, mh_commit *commit, const str
   return status;
 }
 
+mh_status mh_run_fail_frozen(const struct mh_migration *migration, const struct mh_run_record *record,
+                             struct mh_error *err) {
+  return mh_fail(err, MH_REFUSED,
+                 "%s: %s has changed since it %s, and --frozen allows no change; start over with: %s --reset",
+                 migration->name, migration->script, record->state == MH_RUN_SUCCESS ? "completed" : "began",
+                 migration->command);
+}
+
 /* Refuses to go on with a run that is another than the one that began. */
 static mh_status check_same(const struct mh_running *run, const mh_catalogue *catalogue, struct mh_error *err) {
   const struct mh_run_record *record = run->record;
   const struct mh_migration *migration = run->migration;
   bool complete = record->state == MH_RUN_SUCCESS;
   if (run->options->frozen && strcmp(record->script_hash, migration->script_hash) != 0)
-    return mh_fail(err, MH_REFUSED,
-                   "%s: %s has changed since it %s, and --frozen allows no change; start over with: %s --reset",
-                   migration->name, migration->script, complete ? "completed" : "began", migration->command);
+    return mh_run_fail_frozen(migration, record, err);
   if (strcmp(record->table, migration->table) != 0)
     return mh_fail(err, MH_REFUSED, "%s was begun over the table %s and now names %s; start over with: %s --reset",
                    migration->name, record->table, migration->table, migration->command);

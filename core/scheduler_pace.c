@@ -28,7 +28,7 @@ static mh_status look_at_control(const struct mh_running *run, bool *asked, stru
   mh_status status = mh_kv_snapshot(mh_store_kv(run->store), &snapshot, err);
   if (!status) status = mh_control_read(snapshot, run->record->name, &control, err);
   mh_kv_end(snapshot);
-  *asked = control.request || control.has_lock_ms || control.has_throttle;
+  *asked = mh_control_asks(&control);
   return status;
 }
 

@@ -72,13 +72,14 @@ static mh_status take_records(const struct mh_run_record *records, size_t record
   return MH_OK;
 }
 
-int mh_ask(const struct mh_cli *cli, const struct mh_arguments *arguments, const char *scripts_root, bool all,
-           const struct mh_asking *asking) {
+int mh_ask(const struct mh_cli *cli, const struct mh_command *command, const struct mh_arguments *arguments,
+           const char *scripts_root, bool all, const struct mh_asking *asking) {
   mh_store *store = NULL;
   struct mh_run_record *records = NULL;
   struct mh_asked *asked = NULL;
   size_t record_count = 0, count = 0;
   struct mh_error err;
+  if (mh_names_check_all(arguments, all, &err)) return mh_cli_misused(cli, command, &err);
   mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
   if (!status) status = mh_names_records(store, arguments, scripts_root, &records, &record_count, &err);
   if (!status) status = take_records(records, record_count, all, &asked, &count, &err);

@@ -21,7 +21,7 @@ struct mh_asking {
 
 /* Asks those that the operands name, or all that are live, waits up to 10 s, and prints a line for each; with --json an
  * array of { name, state, asked, heard }. Returns the exit status. */
-int mh_ask(const struct mh_cli *cli, const struct mh_arguments *arguments, const char *scripts_root, bool all,
-           const struct mh_asking *asking);
+int mh_ask(const struct mh_cli *cli, const struct mh_command *command, const struct mh_arguments *arguments,
+           const char *scripts_root, bool all, const struct mh_asking *asking);
 
 #endif

@@ -32,10 +32,8 @@ static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, st
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   static const struct mh_asking asking = {
       .control = {.request = MH_REQUEST_PAUSE}, .none = "nothing is running", .tell = tell};
-  bool all = arguments->own[PAUSE_ALL].given;
-  struct mh_error err;
-  if (mh_names_check_all(arguments, all, &err)) return mh_cli_misused(cli, &mh_command_pause, &err);
-  return mh_ask(cli, arguments, arguments->own[PAUSE_SCRIPTS].text, all, &asking);
+  const struct mh_option_value *own = arguments->own;
+  return mh_ask(cli, &mh_command_pause, arguments, own[PAUSE_SCRIPTS].text, own[PAUSE_ALL].given, &asking);
 }
 
 const struct mh_command mh_command_pause = {

@@ -51,10 +51,8 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
                                                .throttle = throttle->number},
                                    .none = "nothing runs or is paused",
                                    .tell = tell};
-  bool all = arguments->own[RESUME_ALL].given;
-  struct mh_error err;
-  if (mh_names_check_all(arguments, all, &err)) return mh_cli_misused(cli, &mh_command_resume, &err);
-  return mh_ask(cli, arguments, arguments->own[RESUME_SCRIPTS].text, all, &asking);
+  const struct mh_option_value *own = arguments->own;
+  return mh_ask(cli, &mh_command_resume, arguments, own[RESUME_SCRIPTS].text, own[RESUME_ALL].given, &asking);
 }
 
 const struct mh_command mh_command_resume = {

@@ -140,10 +140,11 @@ void mh_series_free(struct mh_series *series) {
 static mh_status refuse_changed(const struct mh_series *series, const struct mh_series_member *member,
                                 struct mh_error *err) {
   struct mh_buffer command = {0};
-  if (mh_series_own_command(series, member, &command))
-    mh_fail(err, MH_REFUSED, "%s: %s has changed since it %s, and --frozen allows no change; start over with: %s --reset",
-            member->name, mh_series_take(member)->script,
-            member->record.state == MH_RUN_SUCCESS ? "completed" : "began", (const char *)command.data);
+  struct mh_migration migration = *mh_series_take(member);
+  bool ok = mh_series_own_command(series, member, &command);
+  migration.command = (const char *)command.data;
+  if (ok)
+    mh_run_fail_frozen(&migration, &member->record, err);
   else
     mh_fail_nomem(err);
   mh_buffer_free(&command);

@@ -4,6 +4,7 @@
 #define RUNNING_H
 
 #include "ok.h"
+#include "evaluating.h"
 #include "../../core/check.h"
 #include "../../core/scheduler.h"
 #include "../../core/skipped.h"
@@ -58,12 +59,6 @@ static inline const struct mh_table *table_of(mh_txn *txn, const char *name) {
   return mh_txn_table(txn, mh_slice_text(name));
 }
 
-/* A field's integer; 0 where there is none. */
-static inline int64_t number(struct mh_slice bson, const char *name) {
-  struct mh_field field;
-  return mh_bson_find(bson, mh_slice_text(name), &field) && field.type == MH_INT64 ? mh_field_int64(&field) : 0;
-}
-
 static inline mh_status set_number(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                                    const char *name, int64_t value, struct mh_error *err) {
   uint8_t raw[8];
@@ -101,23 +96,6 @@ static inline mh_status put_given(mh_txn *txn, const struct mh_table *table, str
 }
 
 /* ---- other writers ---- */
-
-/* Whether it was stored; else somebody came first. */
-static inline mh_status commit_once(mh_store *store, mh_txn *txn, bool *stored, struct mh_error *err) {
-  struct mh_lineage lineage = {0};
-  mh_commit *commit = NULL;
-  size_t documents = 0;
-  const mh_changeset *changes = mh_txn_changeset(txn);
-  mh_status status = mh_commit_begin(store, changes->pending_count, &commit, err);
-  if (!status) status = mh_commit_admit(commit, &lineage, changes, NULL, &documents, err);
-  *stored = !status && documents == 1;
-  if (*stored) {
-    status = mh_commit_apply(commit, &lineage, changes, 1, NULL, err);
-    if (!status) return mh_commit_finish(commit, NULL, NULL, err);
-  }
-  mh_commit_abort(commit);
-  return status;
-}
 
 enum change { INSERT, REWRITE, DELETE };
 
@@ -160,8 +138,9 @@ static inline mh_status begin_batch(void *self, mh_txn *txn, const struct mh_eva
   return MH_OK;
 }
 
-static inline mh_status evaluate_one(struct fixture *f, const struct mh_table *table,
-                                     const struct mh_document *document, struct mh_error *err) {
+static inline mh_status evaluate_one(void *self, const struct mh_table *table, const struct mh_document *document,
+                                     struct mh_error *err) {
+  struct fixture *f = self;
   int64_t i = number(document->bson, "i"), n = number(document->bson, "n");
   mh_status status = MH_OK;
   if (++f->evaluated == f->stop_after) atomic_store(&f->stop, true);
@@ -175,15 +154,7 @@ static inline mh_status evaluate_one(struct fixture *f, const struct mh_table *t
 
 static inline mh_status evaluate_batch(void *self, const struct mh_table *table, const struct mh_feed *feed,
                                        struct mh_error *err) {
-  for (;;) {
-    struct mh_document document;
-    bool found;
-    mh_status status = feed->next(feed->self, &document, &found, err);
-    if (status || !found) return status;
-    status = evaluate_one(self, table, &document, err);
-    if (!status) status = feed->done(feed->self, 0, err);
-    if (status) return status;
-  }
+  return evaluate_each(self, table, feed, evaluate_one, err);
 }
 
 static inline const char *traceback(void *self) {

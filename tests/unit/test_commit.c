@@ -1,6 +1,7 @@
 /* Every interleaving of a pipelined run with another writer, over a small table: each document is migrated exactly once,
  * whatever the other does between evaluation and commit. The rule is commit.h's; the real batch and commit code runs. */
 #include "ok.h"
+#include "evaluating.h"
 #include "../../core/batch.h"
 #include "scratch.h"
 
@@ -116,8 +117,9 @@ static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode 
   return MH_OK;
 }
 
-static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, const struct mh_document *document,
+static mh_status evaluate_one(void *self, const struct mh_table *table, const struct mh_document *document,
                               struct mh_error *err) {
+  struct fixture *f = self;
   mh_txn *txn = f->evaluator_txn;
   mh_status status = MH_OK;
   const struct mh_table *made = table_of(txn, "made");
@@ -139,20 +141,7 @@ static mh_status evaluate_one(struct fixture *f, const struct mh_table *table, c
 
 static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed,
                           struct mh_error *err) {
-  for (;;) {
-    struct mh_document document;
-    bool found;
-    mh_status status = feed->next(feed->self, &document, &found, err);
-    if (status || !found) return status;
-    status = evaluate_one(self, table, &document, err);
-    if (!status) status = feed->done(feed->self, 0, err);
-    if (status) return status;
-  }
-}
-
-static const char *traceback(void *self) {
-  (void)self;
-  return "";
+  return evaluate_each(self, table, feed, evaluate_one, err);
 }
 
 /* ---- creation times ---- */
@@ -250,7 +239,7 @@ static void watch_table(struct fixture *f, struct run *run) {
 }
 
 static void step_evaluate(struct fixture *f, struct run *run) {
-  struct mh_evaluator evaluator = {.self = f, .begin = begin, .evaluate = evaluate, .traceback = traceback};
+  struct mh_evaluator evaluator = {.self = f, .begin = begin, .evaluate = evaluate, .traceback = no_traceback};
   struct mh_batch_task task = {.evaluator = &evaluator, .table = "docs", .watch = run->record.watch,
                                .source = run->record.at_end ? MH_BATCH_LISTED : MH_BATCH_WALK, .from_start = !run->record.has_cursor,
                                .from = run->record.cursor, .own_inserts = run->record.own > 0, .limit = BATCH};

@@ -1,6 +1,7 @@
 /* Several evaluators (`parallelize`) leave what one leaves: random migrations whose documents read, write, delete and
  * insert others, in their own table and elsewhere; and raced by another writer, each document once. */
 #include "ok.h"
+#include "evaluating.h"
 #include "../../core/clock.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -66,11 +67,6 @@ struct fixture {
 };
 
 static const struct mh_table *table_of(mh_txn *txn, const char *name) { return mh_txn_table(txn, mh_slice_text(name)); }
-
-static int64_t number(struct mh_slice bson, const char *name) {
-  struct mh_field field;
-  return mh_bson_find(bson, mh_slice_text(name), &field) && field.type == MH_INT64 ? mh_field_int64(&field) : 0;
-}
 
 static mh_status set_number(mh_txn *txn, const struct mh_table *table, const struct mh_document *document,
                             const char *name, int64_t value, struct mh_error *err) {
@@ -243,8 +239,9 @@ static void linger(struct hand *hand, uint64_t roll, bool fails) {
   if (roll >> 50 & 1) sched_yield();
 }
 
-static mh_status evaluate_one(struct hand *hand, const struct mh_table *table, const struct mh_document *document,
+static mh_status evaluate_one(void *self, const struct mh_table *table, const struct mh_document *document,
                               struct mh_error *err) {
+  struct hand *hand = self;
   struct fixture *f = hand->f;
   const struct plan *plan = &f->plan;
   int64_t i = number(document->bson, "i"), copied = 0;
@@ -268,20 +265,7 @@ static mh_status evaluate_one(struct hand *hand, const struct mh_table *table, c
 
 static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed,
                           struct mh_error *err) {
-  for (;;) {
-    struct mh_document document;
-    bool found;
-    mh_status status = feed->next(feed->self, &document, &found, err);
-    if (status || !found) return status;
-    status = evaluate_one(self, table, &document, err);
-    if (!status) status = feed->done(feed->self, 0, err);
-    if (status) return status;
-  }
-}
-
-static const char *traceback(void *self) {
-  (void)self;
-  return "";
+  return evaluate_each(self, table, feed, evaluate_one, err);
 }
 
 static void output(void *self, struct mh_slice text) {
@@ -293,7 +277,7 @@ static void output(void *self, struct mh_slice text) {
 
 static mh_status run(struct fixture *f, struct mh_run_options options, struct mh_run_record *record,
                      enum mh_run_outcome *outcome) {
-  struct mh_evaluator evaluator = {.begin = begin, .evaluate = evaluate, .traceback = traceback};
+  struct mh_evaluator evaluator = {.begin = begin, .evaluate = evaluate, .traceback = no_traceback};
   struct mh_migration migration = {.name = "m", .table = "docs", .script = "m.lua", .script_hash = "0",
                                    .command = "mighost m.lua", .evaluator = evaluator,
                                    .helpers = f->helpers, .helper_count = f->helper_count};
@@ -310,22 +294,6 @@ static mh_status run(struct fixture *f, struct mh_run_options options, struct mh
   options.self = f;
   options.output = output;
   return mh_run(f->store, &migration, &options, record, outcome, &f->err);
-}
-
-static mh_status commit_once(mh_store *store, mh_txn *txn, bool *stored, struct mh_error *err) {
-  struct mh_lineage lineage = {0};
-  mh_commit *commit = NULL;
-  size_t documents = 0;
-  const mh_changeset *changes = mh_txn_changeset(txn);
-  mh_status status = mh_commit_begin(store, changes->pending_count, &commit, err);
-  if (!status) status = mh_commit_admit(commit, &lineage, changes, NULL, &documents, err);
-  *stored = !status && documents == 1;
-  if (*stored) {
-    status = mh_commit_apply(commit, &lineage, changes, 1, NULL, err);
-    if (!status) return mh_commit_finish(commit, NULL, NULL, err);
-  }
-  mh_commit_abort(commit);
-  return status;
 }
 
 /* A document with a key of our choice, far before those that are issued now. */

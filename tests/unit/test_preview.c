@@ -1,4 +1,5 @@
 /* Previews with a function written in C: what is told of each document, and that nothing of it comes to be. */
+#include "evaluating.h"
 #include "../../core/preview.h"
 #include "../../core/scheduler.h"
 #include "deploying.h"
@@ -45,11 +46,6 @@ struct preview {
 
 static const struct mh_table *table_of(const struct preview *p, const char *name) {
   return mh_txn_table(p->txn, mh_slice_text(name));
-}
-
-static int64_t number(struct mh_slice bson, const char *name) {
-  struct mh_field field;
-  return mh_bson_find(bson, mh_slice_text(name), &field) && field.type == MH_INT64 ? mh_field_int64(&field) : 0;
 }
 
 static mh_status set(const struct preview *p, const struct mh_table *table, const struct mh_document *document,

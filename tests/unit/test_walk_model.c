@@ -9,6 +9,7 @@
  *
  * Paths are walked depth first, each from its beginning; one that comes to a state that was seen before ends there. The test
  * keeps books of its own, of what was committed and in which order, and holds the store against them. */
+#include "evaluating.h"
 #include "../../core/batch.h"
 #include "../../core/check.h"
 #include "../../core/skipped.h"
@@ -227,11 +228,6 @@ static size_t id_of(const struct mh_table *table, const struct mh_key *key, char
   return size;
 }
 
-static int64_t number(struct mh_slice bson, const char *name) {
-  struct mh_field field;
-  return mh_bson_find(bson, mh_slice_text(name), &field) && field.type == MH_INT64 ? mh_field_int64(&field) : 0;
-}
-
 /* Sets the place, and beside it the count of visits or of writes. */
 static mh_status put(mh_txn *txn, const struct mh_document *document, int64_t place, const char *counter,
                      struct mh_error *err) {
@@ -298,7 +294,10 @@ static mh_status insert_own(struct fixture *f, int64_t place, struct mh_error *e
   return insert(f->txn, &key, time, place, err);
 }
 
-static mh_status evaluate_one(struct fixture *f, const struct mh_document *document, struct mh_error *err) {
+static mh_status evaluate_one(void *self, const struct mh_table *table, const struct mh_document *document,
+                              struct mh_error *err) {
+  struct fixture *f = self;
+  (void)table;
   struct event *event = &f->evaluating->events[f->evaluating->count++];
   *event = (struct event){.slot = slot_of(&document->key), .in_range = in_range(f, document)};
   EXPECT(event->slot < SLOTS, "the run is given what it inserted itself");
@@ -322,21 +321,7 @@ static mh_status evaluate_one(struct fixture *f, const struct mh_document *docum
 }
 
 static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err) {
-  (void)table;
-  for (;;) {
-    struct mh_document document;
-    bool found;
-    mh_status status = feed->next(feed->self, &document, &found, err);
-    if (status || !found) return status;
-    status = evaluate_one(self, &document, err);
-    if (!status) status = feed->done(feed->self, 0, err);
-    if (status) return status;
-  }
-}
-
-static const char *traceback(void *self) {
-  (void)self;
-  return "";
+  return evaluate_each(self, table, feed, evaluate_one, err);
 }
 
 /* ---- the other writer ---- */
@@ -524,7 +509,7 @@ static void say_batch(struct fixture *f, const struct evaluated *evaluated) {
 }
 
 static void step_evaluate(struct fixture *f) {
-  struct mh_evaluator evaluator = {.self = f, .begin = begin, .evaluate = evaluate, .traceback = traceback};
+  struct mh_evaluator evaluator = {.self = f, .begin = begin, .evaluate = evaluate, .traceback = no_traceback};
   struct mh_batch_task task = task_now(f);
   task.evaluator = &evaluator;
   if (f->evaluated_count == 1) { /* over the batch that is in flight; its snapshot comes before that is stored */

@@ -2,6 +2,7 @@
  * index it walks, and a writer that does the same. Each document holds how often it was migrated; at the end all are looked
  * at. What every order of steps does is test_walk_model.c's; here the scheduler runs as it is, with its threads. */
 #include "ok.h"
+#include "evaluating.h"
 #include "../../core/check.h"
 #include "../../core/scheduler.h"
 #include "scratch.h"
@@ -33,11 +34,6 @@ struct fixture {
 };
 
 static const struct mh_table *docs(const mh_txn *txn) { return mh_txn_table(txn, mh_slice_text("docs")); }
-
-static int64_t number(struct mh_slice bson, const char *name) {
-  struct mh_field field;
-  return mh_bson_find(bson, mh_slice_text(name), &field) && field.type == MH_INT64 ? mh_field_int64(&field) : 0;
-}
 
 struct setting {
   const char *name;
@@ -139,7 +135,10 @@ static mh_status insert_own(struct fixture *f, struct mh_error *err) {
   return status;
 }
 
-static mh_status evaluate_one(struct fixture *f, const struct mh_document *document, struct mh_error *err) {
+static mh_status evaluate_one(void *self, const struct mh_table *table, const struct mh_document *document,
+                              struct mh_error *err) {
+  struct fixture *f = self;
+  (void)table;
   const struct setting settings[] = {
       {"n", number(document->bson, "n") + 1}, {"p", rand_r(&f->seed) % PLACES}, {"d", 0}};
   mh_status status = MH_OK;
@@ -154,40 +153,10 @@ static mh_status evaluate_one(struct fixture *f, const struct mh_document *docum
 }
 
 static mh_status evaluate(void *self, const struct mh_table *table, const struct mh_feed *feed, struct mh_error *err) {
-  (void)table;
-  for (;;) {
-    struct mh_document document;
-    bool found;
-    mh_status status = feed->next(feed->self, &document, &found, err);
-    if (status || !found) return status;
-    status = evaluate_one(self, &document, err);
-    if (!status) status = feed->done(feed->self, 0, err);
-    if (status) return status;
-  }
-}
-
-static const char *traceback(void *self) {
-  (void)self;
-  return "";
+  return evaluate_each(self, table, feed, evaluate_one, err);
 }
 
 /* ---- the other writer ---- */
-
-static mh_status commit_once(mh_store *store, mh_txn *txn, bool *stored, struct mh_error *err) {
-  struct mh_lineage lineage = {0};
-  mh_commit *commit = NULL;
-  size_t documents = 0;
-  const mh_changeset *changes = mh_txn_changeset(txn);
-  mh_status status = mh_commit_begin(store, changes->pending_count, &commit, err);
-  if (!status) status = mh_commit_admit(commit, &lineage, changes, NULL, &documents, err);
-  *stored = !status && documents == 1;
-  if (*stored) {
-    status = mh_commit_apply(commit, &lineage, changes, 1, NULL, err);
-    if (!status) return mh_commit_finish(commit, NULL, NULL, err);
-  }
-  mh_commit_abort(commit);
-  return status;
-}
 
 /* Rewrites a document, and notes in it when that came after its visit. */
 static mh_status rewrite(struct fixture *f, mh_txn *txn, const struct mh_document *document, bool moves) {
@@ -286,7 +255,7 @@ static mh_status run(struct fixture *f, struct mh_run_options options, struct mh
   struct mh_migration migration = {.name = "m", .table = "docs", .script = "m.lua", .script_hash = "0",
                                    .command = "mighost m.lua", .catch_up = f->catch_up, .skip_errors = f->skips,
                                    .evaluator = {.self = f, .begin = begin, .evaluate = evaluate,
-                                                 .traceback = traceback, .range = range}};
+                                                 .traceback = no_traceback, .range = range}};
   atomic_store(&f->stop, false);
   f->evaluated = 0;
   options.stop = &f->stop;
