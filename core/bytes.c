@@ -29,6 +29,13 @@ void *mh_array_grow(void *array, size_t *room, size_t element_size) {
   return moved;
 }
 
+bool mh_buffer_append_quoted(struct mh_buffer *buffer, const char *word) {
+  bool ok = mh_buffer_append_text(buffer, "'");
+  for (; ok && *word; word++)
+    ok = *word == '\'' ? mh_buffer_append_text(buffer, "'\\''") : mh_buffer_append(buffer, word, 1);
+  return ok && mh_buffer_append_text(buffer, "'");
+}
+
 bool mh_buffer_format(struct mh_buffer *buffer, const char *format, ...) {
   va_list args, again;
   va_start(args, format);

@@ -54,6 +54,8 @@ static inline bool mh_buffer_append_text(struct mh_buffer *buffer, const char *t
   return mh_buffer_append(buffer, text, strlen(text));
 }
 
+/* Appends the word in quotes, as a shell reads it. */
+bool mh_buffer_append_quoted(struct mh_buffer *buffer, const char *word);
 bool mh_buffer_format(struct mh_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline struct mh_slice mh_buffer_slice(const struct mh_buffer *buffer) {

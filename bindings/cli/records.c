@@ -142,9 +142,7 @@ bool mh_command_word(struct mh_buffer *command, const char *word) {
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-";
   if (*word && !word[strspn(word, plain)])
     return mh_buffer_append_text(command, " ") && mh_buffer_append_text(command, word);
-  bool ok = mh_buffer_append_text(command, " '");
-  for (; ok && *word; word++) ok = mh_buffer_append_text(command, *word == '\'' ? "'\\''" : (char[]){*word, 0});
-  return ok && mh_buffer_append_text(command, "'");
+  return mh_buffer_append_text(command, " ") && mh_buffer_append_quoted(command, word);
 }
 
 bool mh_command_file(struct mh_buffer *command, const char *path) {

@@ -189,28 +189,17 @@ mh_status mh_script_open(const char *target, const struct mh_script_options *opt
 
 /* ---- code ---- */
 
-/* Appends a word as a shell reads it. */
-static void append_word(struct mh_buffer *text, const char *word) {
-  mh_buffer_append_text(text, " '");
-  for (; *word; word++)
-    if (*word == '\'') mh_buffer_append_text(text, "'\\''");
-    else mh_buffer_append(text, word, 1);
-  mh_buffer_append_text(text, "'");
-}
-
 static mh_status take_code(mh_script *script, const char *code, const char *table, struct mh_error *err) {
   static const char shown[] = "-e";
   struct mh_buffer command = {0};
   const char *fault = mh_identifier_fault(mh_slice_text(table));
   if (fault) return mh_fail(err, MH_USAGE, "\"%.100s\" cannot name a table: %s", table, fault);
-  mh_buffer_append_text(&command, PROGRAM "-e");
-  append_word(&command, code);
-  mh_buffer_format(&command, " --table %s", table);
-  if (script->where) {
-    mh_buffer_append_text(&command, " --where");
-    append_word(&command, script->where);
-  }
-  if (!mh_buffer_append(&command, "", 1)) mh_buffer_free(&command);
+  bool ok = mh_buffer_append_text(&command, PROGRAM "-e ") && mh_buffer_append_quoted(&command, code) &&
+            mh_buffer_format(&command, " --table %s", table) &&
+            (!script->where || (mh_buffer_append_text(&command, " --where ") &&
+                                mh_buffer_append_quoted(&command, script->where))) &&
+            mh_buffer_append(&command, "", 1);
+  if (!ok) mh_buffer_free(&command);
   script->command = (char *)command.data;
   script->target = strdup("");
   script->path = strdup(shown);
