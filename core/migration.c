@@ -133,3 +133,29 @@ void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cau
   snprintf(record->error_id, sizeof record->error_id, "%s", document_id);
   snprintf(record->traceback, sizeof record->traceback, "%s", traceback);
 }
+
+/* ---- what it is over ---- */
+
+mh_status mh_migration_table(const struct mh_migration *migration, mh_store *store, const mh_catalogue *catalogue,
+                             const struct mh_table **table, struct mh_error *err) {
+  struct mh_slice name = mh_slice_text(migration->table);
+  *table = mh_catalogue_table(catalogue, name);
+  if (*table) return MH_OK;
+  const char *nearest = mh_catalogue_nearest(catalogue, name);
+  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s",
+          migration->table, mh_store_directory(store), nearest);
+  return mh_error_at(err, "%s", migration->script);
+}
+
+mh_status mh_migration_range(const struct mh_migration *migration, mh_txn *txn, double now, struct mh_buffer *range,
+                             uint64_t *documents, struct mh_error *err) {
+  const struct mh_evaluator *evaluator = &migration->evaluator;
+  mh_query *query = NULL;
+  if (documents) *documents = 0;
+  if (!evaluator->range) return MH_OK;
+  mh_status status = evaluator->range(evaluator->self, txn, now, &query, err);
+  if (!status && query) status = mh_query_describe(query, range, err);
+  if (!status && query && documents) status = mh_query_count(query, documents, err);
+  mh_query_close(query);
+  return status;
+}

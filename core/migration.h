@@ -170,6 +170,14 @@ struct mh_migration {
   size_t helper_count;
 };
 
+/* The table it names. MH_INVALID, the place its script: there is none (names the nearest). */
+mh_status mh_migration_table(const struct mh_migration *migration, mh_store *store, const mh_catalogue *catalogue,
+                             const struct mh_table **table, struct mh_error *err);
+/* Appends what customRange gives, called with `now` (ms since the epoch) as the time, as mh_query_describe() writes it;
+ * nothing where it has none. *documents (may be NULL): how many are within, 0 where it has none. */
+mh_status mh_migration_range(const struct mh_migration *migration, mh_txn *txn, double now, struct mh_buffer *range,
+                             uint64_t *documents, struct mh_error *err);
+
 enum { MH_BATCH_DOCUMENTS_MAX = 50000 };
 
 #endif

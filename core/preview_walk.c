@@ -5,16 +5,11 @@
 /* ---- beginning ---- */
 
 static mh_status find_table(struct mh_preview_walk *walk, struct mh_error *err) {
-  const char *name = walk->migration->table, *directory = mh_store_directory(mh_txn_store(walk->txn));
-  walk->table = mh_txn_table(walk->txn, mh_slice_text(name));
-  if (walk->begun && (!walk->table || walk->table->documents != walk->documents))
-    return mh_fail(err, MH_REFUSED, "the table %s was replaced meanwhile; look at the new one by running this again",
-                   name);
-  if (walk->table) return MH_OK;
-  const char *nearest = mh_catalogue_nearest(mh_txn_catalogue(walk->txn), mh_slice_text(name));
-  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s", name,
-          directory, nearest);
-  return mh_error_at(err, "%s", walk->migration->script);
+  mh_store *store = mh_txn_store(walk->txn);
+  mh_status status = mh_migration_table(walk->migration, store, mh_txn_catalogue(walk->txn), &walk->table, err);
+  if (!walk->begun || (!status && walk->table->documents == walk->documents)) return status;
+  return mh_fail(err, MH_REFUSED, "the table %s was replaced meanwhile; look at the new one by running this again",
+                 walk->migration->table);
 }
 
 static mh_status find_one(struct mh_preview_walk *walk, struct mh_document *document, bool *found,
@@ -25,29 +20,10 @@ static mh_status find_one(struct mh_preview_walk *walk, struct mh_document *docu
   return mh_error_at(err, "%s/%.400s", walk->table->name, walk->id);
 }
 
-/* The range that the script gives now; where it gives none it stays without bytes. */
-static mh_status ask_range(struct mh_preview_walk *walk, struct mh_error *err) {
-  const struct mh_evaluator *evaluator = &walk->migration->evaluator;
-  mh_query *query = NULL;
-  if (!evaluator->range) return MH_OK;
-  mh_status status = evaluator->range(evaluator->self, walk->range_txn, mh_epoch_ms(), &query, err);
-  if (!status && query) status = mh_query_describe(query, &walk->range, err);
-  mh_query_close(query);
-  return status;
-}
-
 /* `behind`: a place to go on from; no bytes: the beginning. */
 static mh_status reopen(struct mh_preview_walk *walk, struct mh_slice behind, mh_query **query, struct mh_error *err) {
   return mh_query_reopen(walk->range_txn, mh_slice_text(walk->table->name), mh_buffer_slice(&walk->range), behind, query,
                          err);
-}
-
-static mh_status count_range(struct mh_preview_walk *walk, struct mh_error *err) {
-  mh_query *query = NULL;
-  mh_status status = reopen(walk, mh_slice(NULL, 0), &query, err);
-  if (!status) status = mh_query_count(query, &walk->total, err);
-  mh_query_close(query);
-  return status;
 }
 
 static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
@@ -57,9 +33,9 @@ static mh_status begin(struct mh_preview_walk *walk, struct mh_error *err) {
   walk->total = 1;
   if (walk->id) return find_one(walk, &document, &found, err);
   mh_status status = mh_txn_begin(mh_txn_store(walk->txn), &walk->range_txn, err);
-  if (!status) status = ask_range(walk, err);
-  if (status) return status;
-  if (walk->range.size) return count_range(walk, err);
+  if (!status)
+    status = mh_migration_range(walk->migration, walk->range_txn, mh_epoch_ms(), &walk->range, &walk->total, err);
+  if (status || walk->range.size) return status;
   mh_txn_end(walk->range_txn);
   walk->range_txn = NULL;
   return mh_table_count(walk->txn, walk->table, &walk->total, err);

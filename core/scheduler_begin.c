@@ -13,17 +13,6 @@ uint32_t mh_running_fixed_size(const struct mh_running *run) {
   return size || !run->options->one_batch ? size : ONE_BATCH_DOCUMENTS;
 }
 
-static mh_status find_table(const struct mh_running *run, const mh_catalogue *catalogue, const struct mh_table **table,
-                            struct mh_error *err) {
-  struct mh_slice name = mh_slice_text(run->migration->table);
-  *table = mh_catalogue_table(catalogue, name);
-  if (*table) return MH_OK;
-  const char *nearest = mh_catalogue_nearest(catalogue, name);
-  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s",
-          run->migration->table, mh_store_directory(run->store), nearest);
-  return mh_error_at(err, "%s", run->migration->script);
-}
-
 static mh_status fail_running(const struct mh_running *run, struct mh_error *err) {
   return mh_fail(err, MH_REFUSED, "%s is running in another process; `mighost status` shows how far it is",
                  run->migration->name);
@@ -31,23 +20,17 @@ static mh_status fail_running(const struct mh_running *run, struct mh_error *err
 
 /* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */
 static mh_status find_range(struct mh_running *run, bool count, struct mh_error *err) {
-  const struct mh_evaluator *evaluator = &run->migration->evaluator;
-  mh_query *query = NULL;
   run->range.size = 0;
   run->range_known = true;
-  if (!evaluator->range) return MH_OK;
   mh_status status = mh_txn_renew(run->txn, NULL, err);
-  if (!status) status = evaluator->range(evaluator->self, run->txn, run->begins_ms, &query, err);
-  if (!status && query) status = mh_query_describe(query, &run->range, err);
-  if (!status && run->range.size > MH_RUN_RANGE_BYTES_MAX) {
-    status = mh_fail(err, MH_INVALID, "the bounds of customRange take %zu bytes, and the limit is %d: give shorter values",
-                     run->range.size, MH_RUN_RANGE_BYTES_MAX);
-    mh_error_at(err, "%s", run->migration->script);
-  }
-  if (!status && query && count) status = mh_query_count(query, &run->range_total, err);
-  mh_query_close(query);
+  if (!status)
+    status = mh_migration_range(run->migration, run->txn, run->begins_ms, &run->range,
+                                count ? &run->range_total : NULL, err);
   mh_changeset_clear(mh_txn_changeset(run->txn)); /* what it printed, and depends on */
-  return status;
+  if (status || run->range.size <= MH_RUN_RANGE_BYTES_MAX) return status;
+  mh_fail(err, MH_INVALID, "the bounds of customRange take %zu bytes, and the limit is %d: give shorter values",
+          run->range.size, MH_RUN_RANGE_BYTES_MAX);
+  return mh_error_at(err, "%s", run->migration->script);
 }
 
 /* A fresh run gets a watch on its table and a record that starts from nothing. */
@@ -178,7 +161,7 @@ static mh_status claim(struct mh_running *run, mh_commit *commit, mh_space log, 
   if (status) return status;
   *done = record->state == MH_RUN_SUCCESS && !over;
   if (*done) return MH_OK;
-  status = find_table(run, mh_commit_catalogue(commit), &table, err);
+  status = mh_migration_table(migration, run->store, mh_commit_catalogue(commit), &table, err);
   if (status) return status;
   *again = over != (log != MH_SPACE_NONE);
   if (*again) return MH_OK;
@@ -219,7 +202,7 @@ static mh_status look(struct mh_running *run, bool *resumes, struct mh_error *er
   if (!status && found) status = mh_filelock_test(run->locks, run->record->number + 1, &running, err);
   if (!status && running) status = fail_running(run, err);
   *resumes = found && !run->options->reset && !run->options->cursor;
-  if (!status && !*resumes) status = find_table(run, catalogue, &table, err);
+  if (!status && !*resumes) status = mh_migration_table(run->migration, run->store, catalogue, &table, err);
   if (!status && *resumes) status = check_index(run, catalogue, err);
   mh_catalogue_drop(catalogue);
   mh_kv_end(snapshot);
