@@ -216,7 +216,7 @@ mh_status mh_changeset_depend(mh_changeset *changeset, uint32_t table_number, en
   size_t from = changeset->mark_count ? changeset->marks[changeset->mark_count - 1].dependencies_end : 0;
   for (size_t i = from; i < changeset->depends_count; i++) {
     struct mh_depends *depends = &changeset->depends[i];
-    if (depends->table_number == table_number) {
+    if (depends->kinds && depends->table_number == table_number) {
       depends->kinds = (uint8_t)(depends->kinds | kind);
       return MH_OK;
     }
@@ -227,6 +227,28 @@ mh_status mh_changeset_depend(mh_changeset *changeset, uint32_t table_number, en
   changeset->depends = grown;
   grown[changeset->depends_count++] =
       (struct mh_depends){.table_number = table_number, .kinds = (uint8_t)kind};
+  return MH_OK;
+}
+
+/* A copy in the arena; no data where memory is gone. */
+static struct mh_slice keep(mh_changeset *changeset, struct mh_slice bytes) {
+  uint8_t *copy = mh_arena_alloc(changeset->arena, bytes.size + 1);
+  if (copy && bytes.size) memcpy(copy, bytes.data, bytes.size);
+  return mh_slice(copy, bytes.size);
+}
+
+mh_status mh_changeset_expect(mh_changeset *changeset, mh_space space, struct mh_slice key, struct mh_slice value,
+                              bool found, struct mh_error *err) {
+  struct mh_depends *grown =
+      mh_array_reserve(changeset->depends, changeset->depends_count, &changeset->depends_room, sizeof *grown);
+  if (!grown) return mh_fail_nomem(err);
+  changeset->depends = grown;
+  struct mh_depends depends = {.space = space,
+                               .found = found,
+                               .key = keep(changeset, key),
+                               .value = keep(changeset, found ? value : mh_slice(NULL, 0))};
+  if (!depends.key.data || !depends.value.data) return mh_fail_nomem(err);
+  grown[changeset->depends_count++] = depends;
   return MH_OK;
 }
 

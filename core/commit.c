@@ -189,6 +189,27 @@ static mh_status others_of(mh_commit *commit, const struct mh_lineage *lineage, 
   return MH_OK;
 }
 
+/* Whether a key has another value than was expected. */
+static mh_status is_other(mh_commit *commit, const struct mh_depends *depends, bool *other, struct mh_error *err) {
+  struct mh_slice value;
+  bool found;
+  mh_status status = mh_kv_get(commit->kv, depends->space, depends->key, &value, &found, err);
+  if (!status) *other = found != depends->found || (found && !mh_slice_equal(value, depends->value));
+  return status;
+}
+
+/* Whether others changed, since the snapshot, what is depended on. `others`: of the table that was asked for last. */
+static mh_status is_stale(mh_commit *commit, const struct mh_lineage *lineage, const mh_changeset *changeset,
+                          const struct mh_depends *depends, struct others *others, bool *stale, struct mh_error *err) {
+  if (!depends->kinds) return is_other(commit, depends, stale, err);
+  mh_status status = MH_OK;
+  if (others->number != depends->table_number)
+    status = others_of(commit, lineage, depends->table_number, others, err);
+  *stale = ((depends->kinds & MH_DEPENDS_READ) && others->written > changeset->snapshot_number) ||
+           ((depends->kinds & MH_DEPENDS_ISSUE) && others->issued > changeset->snapshot_number);
+  return status;
+}
+
 /* How many of the leading documents depend on nothing that others changed since the snapshot. */
 static mh_status undisturbed(mh_commit *commit, const struct mh_lineage *lineage, const mh_changeset *changeset,
                              size_t documents, size_t *count, struct mh_error *err) {
@@ -198,13 +219,9 @@ static mh_status undisturbed(mh_commit *commit, const struct mh_lineage *lineage
                                                : changeset->depends_count;
   size_t document = 0;
   for (size_t i = 0; i < depends_end; i++) {
-    const struct mh_depends *depends = &changeset->depends[i];
-    if (others.number != depends->table_number) {
-      mh_status status = others_of(commit, lineage, depends->table_number, &others, err);
-      if (status) return status;
-    }
-    bool stale = ((depends->kinds & MH_DEPENDS_READ) && others.written > changeset->snapshot_number) ||
-                 ((depends->kinds & MH_DEPENDS_ISSUE) && others.issued > changeset->snapshot_number);
+    bool stale = false;
+    mh_status status = is_stale(commit, lineage, changeset, &changeset->depends[i], &others, &stale, err);
+    if (status) return status;
     while (changeset->mark_count && changeset->marks[document].dependencies_end <= i) document++;
     if (stale) {
       *count = document;

@@ -8,6 +8,7 @@
  *                          v  |  |
  *                       failed   canceled, interrupted (Ctrl-C; or the process died: then the record still says
  *                                inProgress or paused, and nobody holds the run's lock)
+ *   pending: a function started it, and a worker is to take it up (carried.h); or the worker that was at it died
  *
  * 1. Documents' changes, cursor, counts, state and what is skipped are one commit.
  * 2. Every document of the range at the start, and every one that comes into it meanwhile, is migrated exactly once:
@@ -61,6 +62,8 @@ struct mh_run_record {
   uint64_t caught_up;     /* documents migrated again because of that (`catchUp`) */
   uint64_t skipped;       /* documents that failed and were left as they were: rows in MH_SPACE_SKIPPED (skipped.h) */
   uint64_t own;           /* documents of its own table the run inserted */
+  char job[MH_ID_TEXT_MAX + 1]; /* id of the row that carries it on (carried.h); "" where no job does */
+  char next_job[MH_ID_TEXT_MAX + 1]; /* of the one that follows in its series, as scheduled by what ended this; not stored */
   uint32_t batch_size;    /* documents; 0: by time */
   double lock_ms, throttle; /* as asked for last; 0: none. Documents a second */
   double latest_start, latest_end;

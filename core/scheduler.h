@@ -36,8 +36,11 @@ struct mh_run_options {
   uint32_t batch_size;    /* overrides the migration's; 0: does not */
   double lock_budget_ms;  /* 0: 5 ms; what an empty commit costs is added three times */
   const char *cursor;     /* begin behind this one (from `status --json`); NULL: where it stopped */
+  const char *job;        /* the job that carries it (carried.h), which the record must name; NULL: none, and it must name none */
   _Atomic bool *stop;     /* set by a signal handler; looked at between documents. NULL: never */
-  void *self;             /* for the two below */
+  void *self;             /* for those below */
+  /* Between batches of mh_run_go(): whether it is to return, as MH_RUN_YIELDED; a paused run always does. NULL: never. */
+  bool (*yield)(void *self);
   void (*progress)(void *self, const struct mh_run_progress *progress); /* when it has begun, and after each commit; may be NULL */
   /* What committed documents printed, and the one that failed; NULL: dropped. */
   void (*output)(void *self, struct mh_slice text);
@@ -49,6 +52,7 @@ enum mh_run_outcome {
   MH_RUN_STOPPED,      /* one_batch or limit: there is more */
   MH_RUN_HALTED,       /* stop was set: resumes next time */
   MH_RUN_WAS_CANCELED, /* from another process */
+  MH_RUN_YIELDED,      /* of mh_run_go(): it is to be called again */
   MH_RUN_SKIPPED_SOME  /* all was visited, but some failed and were skipped: the record says `failed`, and how many */
 };
 
@@ -57,6 +61,17 @@ enum mh_run_outcome {
  * record says `failed`, with the document as err->place. `record` is filled in every case it was read. */
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                  struct mh_run_record *record, enum mh_run_outcome *outcome, struct mh_error *err);
+
+/* The same bit by bit, for a process that has other things to do between batches: mh_run() is one of each. Between them the
+ * run's lock is held and the record says inProgress (or paused), but nothing is in flight. */
+struct mh_running;
+/* *run NULL: it is complete. `migration`, `options` and `record` stay as they are until the run is closed. */
+mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
+                      struct mh_run_record *record, struct mh_running **run, struct mh_error *err);
+/* Goes on until it has ended, or yields. After an error, or an outcome other than MH_RUN_YIELDED, it is to be closed. */
+mh_status mh_run_go(struct mh_running *run, enum mh_run_outcome *outcome, struct mh_error *err);
+/* Releases it. One that has not ended is `interrupted` by then, or `pending` where a job carries it. NULL is allowed. */
+mh_status mh_run_close(struct mh_running *run, struct mh_error *err);
 
 /* What --frozen refuses: the script is another one than that which `record` is of. MH_REFUSED, naming the command. */
 mh_status mh_run_fail_frozen(const struct mh_migration *migration, const struct mh_run_record *record,

@@ -41,8 +41,12 @@ enum {
   MH_SPACE_META, MH_SPACE_TABLES, MH_SPACE_STATES, MH_SPACE_WATCHES, MH_SPACE_RUNS, MH_SPACE_HIDDEN,
   MH_SPACE_SCHEMA, MH_SPACE_INDEXES, MH_SPACE_CONTROL, MH_SPACE_HISTORY, MH_SPACE_SKIPPED,
   MH_TABLE_NUMBER_FIRST = 10001, /* Convex: 10,000 are reserved for system tables */
+  MH_TABLE_NUMBER_JOBS = 8, /* of MH_JOBS_TABLE */
   MH_NAME_MAX = MH_IDENTIFIER_MAX
 };
+/* The system's tables are made with the store, and written by their owner only (jobs.h). */
+#define MH_JOBS_TABLE "_scheduled_functions"
+#define MH_JOBS_INDEX "by_completion"
 
 enum mh_index_state {
   MH_INDEX_ENABLED = 1,
@@ -74,6 +78,8 @@ struct mh_table {
   const struct mh_index *indexes; /* sorted by name; of two with one name the pending one last */
   size_t index_count;
 };
+/* Whether it is one of the system's: no user's name begins so. */
+static inline bool mh_table_is_system(const struct mh_table *table) { return table->name[0] == '_'; }
 /* The index of that name which is not pending; NULL when there is none. */
 const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_slice name);
 

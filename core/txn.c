@@ -203,6 +203,12 @@ static struct issued *issued_for(mh_txn *txn, uint32_t table_number) {
   return &moved[txn->issued_count++];
 }
 
+mh_status mh_txn_expect(mh_txn *txn, mh_space space, struct mh_slice key, struct mh_slice *value, bool *found,
+                        struct mh_error *err) {
+  mh_status status = mh_kv_get(txn->snapshot, space, key, value, found, err);
+  return status ? status : mh_changeset_expect(txn->own, space, key, *value, *found, err);
+}
+
 mh_status mh_txn_issue_time(mh_txn *txn, const struct mh_table *table, double *time, struct mh_error *err) {
   struct issued *issued = issued_for(txn, table->number);
   if (!issued) return mh_fail_nomem(err);

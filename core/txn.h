@@ -77,7 +77,10 @@ struct mh_mark {
 
 struct mh_depends {
   uint32_t table_number;
-  uint8_t kinds; /* of enum mh_dependency */
+  uint8_t kinds; /* of enum mh_dependency; 0: on the value of `key` in `space`, which is `value`, or not there */
+  mh_space space;
+  bool found;
+  struct mh_slice key, value; /* in the arena */
 };
 
 typedef struct mh_changeset mh_changeset;
@@ -126,6 +129,9 @@ void mh_changeset_clear(mh_changeset *changeset);
 /* Notes, for the document being evaluated, that it depends on a table. */
 mh_status mh_changeset_depend(mh_changeset *changeset, uint32_t table_number, enum mh_dependency kind,
                               struct mh_error *err);
+/* The same on what a key outside of the tables has, or that it is not there. Key and value are copied. */
+mh_status mh_changeset_expect(mh_changeset *changeset, mh_space space, struct mh_slice key, struct mh_slice value,
+                              bool found, struct mh_error *err);
 /* Adds a copy of `table` to `pending`. It comes to be if anything in it is applied: so a savepoint needs not cover it. */
 mh_status mh_changeset_add_pending(mh_changeset *changeset, const struct mh_table *table, struct mh_error *err);
 
@@ -183,6 +189,11 @@ uint32_t mh_txn_savepoint(const mh_txn *txn);
 void mh_txn_rollback(mh_txn *txn, uint32_t savepoint);
 
 mh_status mh_txn_depend(mh_txn *txn, const struct mh_table *table, enum mh_dependency kind, struct mh_error *err);
+
+/* Reads a key of the snapshot, whatever the transaction has written, and notes that it depends on the value: it is stored only
+ * if that is the same under the lock. For what is not a table's: records of runs, rows of jobs. */
+mh_status mh_txn_expect(mh_txn *txn, mh_space space, struct mh_slice key, struct mh_slice *value, bool *found,
+                        struct mh_error *err);
 
 /* The creation time for a document inserted into `table` now: ms since the epoch, above all issued in it before. */
 mh_status mh_txn_issue_time(mh_txn *txn, const struct mh_table *table, double *time, struct mh_error *err);

@@ -25,6 +25,7 @@ enum mh_lua_use {
   MH_LUA_IDLE,
   MH_LUA_MIGRATING, /* a document, by migrateOne */
   MH_LUA_VERIFYING, /* a document, by verify: it may not write */
+  MH_LUA_CALLING,   /* a function, and what it calls: no document is at hand */
   MH_LUA_RANGING    /* customRange: it has a query to build, and nothing else */
 };
 

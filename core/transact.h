@@ -1,0 +1,34 @@
+/* transact: one transaction: evaluated outside the write lock, stored whole, and run again where others came first.
+ *
+ * An evaluation is of one snapshot, so what it gives, an error too, is what it would have given had it run alone. */
+#ifndef MH_TRANSACT_H
+#define MH_TRANSACT_H
+
+#include "commit.h"
+
+#include <stdatomic.h>
+
+struct mh_transaction {
+  void *self;
+  /* Reads and writes in the transaction, whose changeset is empty. It may be called again, over a newer snapshot. Where it
+   * returns an error nothing is stored. */
+  mh_status (*evaluate)(void *self, mh_txn *txn, struct mh_error *err);
+  /* Set by evaluate(): it commits on its own meanwhile, so it can never be evaluated while the write lock is held, however
+   * often others come first. */
+  bool commits_itself;
+};
+
+struct mh_transacted {
+  unsigned evaluations; /* 1 where nobody came first */
+  bool stored;          /* it wrote something, and that is durable */
+  uint64_t held_ns;     /* how long the write lock was held */
+};
+
+/* Runs the transaction in `txn`, which it renews. What was printed and written stays in the changeset of `txn` until that is
+ * renewed again. After a few conflicts, or after the first of an evaluation that was short, it is evaluated while the lock is
+ * held, so progress is certain. `stop` (may be NULL): MH_INTERRUPTED instead of another evaluation.
+ * MH_REFUSED: it commits on its own, and others came first too often. */
+mh_status mh_transact(mh_txn *txn, struct mh_transaction *transaction, _Atomic bool *stop,
+                      struct mh_transacted *transacted, struct mh_error *err);
+
+#endif
