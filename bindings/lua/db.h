@@ -35,6 +35,7 @@ struct mh_lua_db {
   struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
   const void *type;            /* the metatable that every ctx.db has */
+  const void *system;          /* ctx.db.system, one for all: it only reads, whatever evaluation is at hand */
   uint64_t session;            /* number of the one at hand: a ctx.db of another is dead */
   enum mh_lua_use use;
   uint64_t evaluation;         /* number of the use at hand that is not idle */

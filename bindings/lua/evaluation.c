@@ -322,7 +322,7 @@ static int make_context(lua_State *L) {
   lua_createtable(L, 0, 0);
   lua_createtable(L, 0, 3); /* its metatable */
   lua_createtable(L, 0, 1); /* what it holds */
-  mh_lua_db_push(L, &evaluation->db, !evaluation->mode.verify);
+  mh_lua_db_push(L, &evaluation->db, true);
   lua_setfield(L, -2, "db");
   lua_createtable(L, 0, 1); /* and what is made when it is asked for */
   lua_pushlightuserdata(L, evaluation);
