@@ -68,7 +68,7 @@ static mh_status fail_ambiguous(const mh_catalogue *catalogue, const bool *has, 
                  (int)id.size, (const char *)id.data, names);
 }
 
-/* Looks in every table of the user. A pending table is left out: what is inserted into it has ids of its number. */
+/* Looks in every table. A pending table is left out: what is inserted into it has ids of its number. */
 static mh_status locate_foreign(mh_txn *txn, struct mh_slice id, const struct mh_table **table,
                                 struct mh_document *document, struct mh_error *err) {
   const mh_catalogue *catalogue = mh_txn_catalogue(txn);
@@ -78,7 +78,6 @@ static mh_status locate_foreign(mh_txn *txn, struct mh_slice id, const struct mh
   mh_status status = MH_OK;
   for (size_t i = 0; !status && i < catalogue->table_count; i++) {
     struct mh_document candidate;
-    if (mh_table_is_system(&catalogue->tables[i])) continue;
     status = mh_table_get(txn, &catalogue->tables[i], id, &candidate, &has[i], err);
     if (status || !has[i]) continue;
     *table = &catalogue->tables[i];

@@ -48,6 +48,7 @@ void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn) { begin_without_do
 
 void mh_lua_db_begin_call(struct mh_lua_db *db, mh_txn *txn) {
   db->strict = false;
+  db->on_write.function_ref = LUA_NOREF;
   begin_without_document(db, txn, MH_LUA_CALLING);
 }
 
@@ -72,11 +73,17 @@ mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *docum
   return MH_OK;
 }
 
-mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document *document,
+mh_status mh_lua_db_patch_subject(lua_State *L, struct mh_lua_db *db, const struct mh_document *document,
                                   const struct mh_lua_patch *patch, struct mh_error *err) {
-  bool changed;
+  struct mh_lua_write write = {.operation = "patch",
+                               .savepoint = mh_txn_savepoint(db->txn),
+                               .table = db->subject.table,
+                               .document = *document};
   db->subject.written = true;
-  return mh_table_patch(db->txn, db->subject.table, document, patch->changes, patch->count, &changed, err);
+  mh_status status =
+      mh_table_patch(db->txn, write.table, document, patch->changes, patch->count, &write.changed, err);
+  if (!status) mh_lua_on_write(L, db, &write);
+  return status;
 }
 
 /* -- What a method is called on ---------------------------------------------------------------------------------- */
@@ -126,12 +133,25 @@ static struct mh_lua_db *check_self(lua_State *L, const struct mh_lua_method *me
 
 /* -- The methods that write --------------------------------------------------------------------------------------- */
 
-/* Ends a write: where it failed, what was written of it is taken back. */
-static int finish_write(lua_State *L, struct mh_lua_db *db, const char *call, uint32_t savepoint, mh_status status,
-                        struct mh_error *err) {
-  if (!status) return 0;
-  mh_txn_rollback(db->txn, savepoint);
-  return mh_lua_binding_raise(L, call, err);
+/* A write of what the call names. */
+static struct mh_lua_write begin_write(struct mh_lua_db *db, const char *operation,
+                                       const struct mh_lua_target *target) {
+  if (target->is_subject) db->subject.written = true;
+  return (struct mh_lua_write){.operation = operation,
+                               .savepoint = mh_txn_savepoint(db->txn),
+                               .table = target->table,
+                               .document = target->document};
+}
+
+/* Ends a write: where it failed, what was written of it is taken back. [-0,+0,e] */
+static int end_write(lua_State *L, struct mh_lua_db *db, const struct mh_lua_method *method,
+                     const struct mh_lua_write *write, mh_status status, struct mh_error *err) {
+  if (!status) {
+    mh_lua_on_write(L, db, write);
+    return 0;
+  }
+  mh_txn_rollback(db->txn, write->savepoint);
+  return mh_lua_binding_raise(L, method->call, err);
 }
 
 const char mh_lua_empty_patch[] = "the patch has no fields, so it changes nothing; { x = nil } is {} in Lua: to remove "
@@ -151,10 +171,12 @@ static int db_insert(lua_State *L) {
   lua_settop(L, 3);
   if (mh_lua_encode_document(db->encoder, L, 3, MH_LUA_INSERT, mh_slice(NULL, 0), &db->bson, &err))
     return mh_lua_binding_raise(L, method.call, &err);
-  uint32_t savepoint = mh_txn_savepoint(db->txn);
+  struct mh_lua_write write = {.operation = "insert", .savepoint = mh_txn_savepoint(db->txn), .changed = true};
   mh_status status = table ? MH_OK : mh_txn_make_table(db->txn, name, 0, &table, &err);
   if (!status) status = mh_table_insert(db->txn, table, mh_buffer_slice(&db->bson), id, &id_size, &err);
-  finish_write(L, db, method.call, savepoint, status, &err);
+  write.table = table;
+  write.inserted = mh_slice(id, id_size);
+  end_write(L, db, &method, &write, status, &err);
   lua_pushlstring(L, id, id_size);
   return 1;
 }
@@ -166,7 +188,6 @@ static int db_patch(lua_State *L) {
   struct mh_lua_target target;
   struct mh_lua_patch patch;
   struct mh_error err;
-  bool changed;
   bool by_table = mh_lua_target_find_existing(L, db, &method, 1, &target);
   mh_lua_encoder_expect(db->encoder, target.table->validator);
   lua_settop(L, by_table ? 4 : 3);
@@ -176,11 +197,10 @@ static int db_patch(lua_State *L) {
     db->empty_patch = true;
     if (db->strict) return mh_lua_binding_fail(L, method.call, "%s", mh_lua_empty_patch);
   }
-  uint32_t savepoint = mh_txn_savepoint(db->txn);
-  if (target.is_subject) db->subject.written = true;
+  struct mh_lua_write write = begin_write(db, "patch", &target);
   mh_status status =
-      mh_table_patch(db->txn, target.table, &target.document, patch.changes, patch.count, &changed, &err);
-  return finish_write(L, db, method.call, savepoint, status, &err);
+      mh_table_patch(db->txn, target.table, &target.document, patch.changes, patch.count, &write.changed, &err);
+  return end_write(L, db, &method, &write, status, &err);
 }
 
 /* db:replace([table,] id, doc) [-0,+0,e] */
@@ -189,18 +209,16 @@ static int db_replace(lua_State *L) {
   struct mh_lua_db *db = check_self(L, &method);
   struct mh_lua_target target;
   struct mh_error err;
-  bool changed;
   bool by_table = mh_lua_target_find_existing(L, db, &method, 1, &target);
   db->bson.size = 0;
   mh_lua_encoder_expect(db->encoder, target.table->validator);
   lua_settop(L, by_table ? 4 : 3);
   if (mh_lua_encode_document(db->encoder, L, -1, MH_LUA_REPLACE, target.document.bson, &db->bson, &err))
     return mh_lua_binding_raise(L, method.call, &err);
-  uint32_t savepoint = mh_txn_savepoint(db->txn);
-  if (target.is_subject) db->subject.written = true;
+  struct mh_lua_write write = begin_write(db, "replace", &target);
   mh_status status =
-      mh_table_replace(db->txn, target.table, &target.document, mh_buffer_slice(&db->bson), &changed, &err);
-  return finish_write(L, db, method.call, savepoint, status, &err);
+      mh_table_replace(db->txn, target.table, &target.document, mh_buffer_slice(&db->bson), &write.changed, &err);
+  return end_write(L, db, &method, &write, status, &err);
 }
 
 /* db:delete([table,] id) [-0,+0,e] */
@@ -210,10 +228,9 @@ static int db_delete(lua_State *L) {
   struct mh_lua_target target;
   struct mh_error err;
   mh_lua_target_find_existing(L, db, &method, 0, &target);
-  uint32_t savepoint = mh_txn_savepoint(db->txn);
-  if (target.is_subject) db->subject.written = true;
-  mh_status status = mh_table_delete(db->txn, target.table, &target.document, &err);
-  return finish_write(L, db, method.call, savepoint, status, &err);
+  struct mh_lua_write write = begin_write(db, "delete", &target);
+  write.changed = true;
+  return end_write(L, db, &method, &write, mh_table_delete(db->txn, target.table, &target.document, &err), &err);
 }
 
 /* -- The methods that read, of ctx.db and ctx.db.system ----------------------------------------------------------- */
@@ -299,6 +316,7 @@ void mh_lua_db_open(lua_State *L, struct mh_lua_db *db) {
   mh_lua_query_open(L, db);
   mh_lua_range_open(L, db);
   db->documents = mh_lua_documents_open(L);
+  db->on_write.function_ref = LUA_NOREF;
 }
 
 void mh_lua_db_push(lua_State *L, struct mh_lua_db *db, bool may_write) {

@@ -9,6 +9,7 @@
 
 #include "../../core/query.h"
 #include "document.h"
+#include "on_write.h"
 #include "state.h"
 
 /* The document being migrated. */
@@ -42,6 +43,7 @@ struct mh_lua_db {
   bool empty_patch;            /* the evaluation at hand patched something with no field at all */
   bool strict;                 /* that is an error */
   struct mh_lua_notice *notice; /* of its owner, see notice.h */
+  struct mh_lua_on_write on_write; /* of the migration at hand */
   struct mh_lua_subject subject;
   mh_query **queries;          /* opened in this evaluation; NULL for those that were closed since */
   size_t query_count, query_room;
@@ -69,8 +71,8 @@ void mh_lua_db_end(struct mh_lua_db *db);
 
 /* The document being migrated as it is now; not found when the evaluation has deleted it. */
 mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *document, bool *found, struct mh_error *err);
-/* Patches it: `document` is what was just read. */
-mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document *document,
+/* [-0,+0,e] Patches it: `document` is what was just read. Raises what onWrite raises. */
+mh_status mh_lua_db_patch_subject(lua_State *L, struct mh_lua_db *db, const struct mh_document *document,
                                   const struct mh_lua_patch *patch, struct mh_error *err);
 
 /* What is wrong with a patch without fields. */

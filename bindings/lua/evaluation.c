@@ -82,7 +82,7 @@ static unsigned apply_result(lua_State *L, struct mh_lua_evaluation *evaluation)
   if (!status && !found)
     status = mh_fail(&err, MH_SCRIPT, "migrateOne deleted the document and returned changes to it; return nothing");
   else if (!status)
-    status = mh_lua_db_patch_subject(db, &now, &patch, &err);
+    status = mh_lua_db_patch_subject(L, db, &now, &patch, &err);
   if (!status) return 0;
   if (status != MH_SCRIPT) mh_error_at(&err, "what migrateOne returned");
   raise_at_function(L, evaluation->functions.migrate_one, &err);
@@ -345,6 +345,7 @@ static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode 
     return mh_fail(err, MH_INVALID, "the migration %s has no `verify` function", evaluation->name);
   evaluation->db.txn = txn;
   evaluation->db.strict = mode->strict && !mode->verify;
+  evaluation->db.on_write.function_ref = evaluation->functions.on_write;
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
   evaluation->mode = *mode;
   mh_lua_set_now(evaluation->lua, (int64_t)mode->now);
@@ -371,10 +372,10 @@ struct mh_evaluator mh_lua_evaluator(struct mh_lua_evaluation *evaluation) {
 void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation) {
   mh_lua_db_open(L, &evaluation->db);
   evaluation->documents = mh_lua_documents_open(L);
-  evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF};
+  evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF, LUA_NOREF};
   evaluation->where_ref = LUA_NOREF;
   lua_pushboolean(L, 0); /* a place for what is not known yet */
-  evaluation->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  evaluation->context_ref = evaluation->db.on_write.context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* What is printed waits for the commit: as much of it as a document may hold in memory. */

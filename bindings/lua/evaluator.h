@@ -73,6 +73,7 @@ struct mh_lua {
   struct mh_error sticky; /* the first that stuck */
   struct mh_error raised; /* the last that a binding raised */
   struct mh_error caught; /* what the message handler saw; status MH_OK when it saw nothing it could tell */
+  bool tried;             /* by mh_lua_try(), which is about to have it raised again */
   char traceback[4096];
 
   int64_t now_ms;
