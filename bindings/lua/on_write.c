@@ -1,6 +1,7 @@
 #include "on_write.h"
 
 #include "db.h"
+#include "evaluator.h"
 
 #include <lauxlib.h>
 
@@ -49,9 +50,9 @@ void mh_lua_on_write(lua_State *L, struct mh_lua_db *db, const struct mh_lua_wri
   lua_rawgeti(L, LUA_REGISTRYINDEX, on_write->context_ref);
   push_change(L, db, write);
   on_write->running = true;
-  bool done = mh_lua_try(L, 2, 0);
+  int status = mh_lua_protect(L, 2, 0);
   on_write->running = false;
-  if (done) return;
+  if (status == LUA_OK) return;
   mh_txn_rollback(db->txn, write->savepoint);
-  lua_error(L);
+  mh_lua_raise_again(L);
 }

@@ -172,19 +172,13 @@ static void catch_text(mh_lua *lua, lua_State *L, const char *text) {
   copy_text(caught->message, sizeof caught->message, text + prefix);
 }
 
-/* Whether the error value is the one that mh_lua_try() saw. */
-static bool is_raised_again(lua_State *L, mh_lua *lua) {
-  char caught[sizeof lua->caught.place + sizeof lua->caught.message + 4];
-  bool tried = lua->tried;
-  lua->tried = false;
-  return tried && lua->caught.status != MH_OK && lua_type(L, 1) == LUA_TSTRING &&
-         strcmp(mh_error_text(&lua->caught, caught, sizeof caught), lua_tostring(L, 1)) == 0;
-}
-
-/* The message handler: allocates nothing, so that it works when memory is short. [-0,+0,-] */
+/* The message handler: allocates nothing, so that it works when memory is short. What was caught and raised again is known
+ * already, from where it was raised first. [-0,+0,-] */
 static int on_error(lua_State *L) {
   mh_lua *lua = mh_lua_of(L);
-  if (is_raised_again(L, lua)) return 1;
+  const void *again = lua->again;
+  lua->again = NULL;
+  if (again && lua_topointer(L, 1) == again) return 1;
   if (!lua->sticks) write_traceback(L, lua->traceback, sizeof lua->traceback);
   lua->caught.status = MH_OK;
   if (lua_type(L, 1) == LUA_TSTRING) {
@@ -258,7 +252,7 @@ bool mh_lua_call_again(mh_lua *lua) {
   return !has_failed(lua);
 }
 
-bool mh_lua_try(lua_State *L, int nargs, int nresults) {
+int mh_lua_protect(lua_State *L, int nargs, int nresults) {
   mh_lua *lua = mh_lua_of(L);
   int handler = lua_gettop(L) - nargs;
   lua_pushcfunction(L, on_error);
@@ -266,8 +260,12 @@ bool mh_lua_try(lua_State *L, int nargs, int nresults) {
   int status = lua_pcall(L, nargs, nresults, handler);
   lua_remove(L, handler);
   mh_lua_note(lua, status);
-  lua->tried = status != LUA_OK;
-  return status == LUA_OK;
+  return status;
+}
+
+int mh_lua_raise_again(lua_State *L) {
+  mh_lua_of(L)->again = lua_topointer(L, -1);
+  return lua_error(L);
 }
 
 mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err) {
@@ -348,6 +346,7 @@ void mh_lua_free(mh_lua *lua) {
   mh_lua_encoder_free(lua->encoder);
   mh_buffer_free(&lua->text);
   mh_buffer_free(&lua->bson);
+  mh_lua_files_free(lua);
   free(lua->root);
   free(lua->root_shown);
   free(lua);

@@ -43,11 +43,6 @@ mh_lua *mh_lua_of(lua_State *L);
  *   others      raised by mh_lua_raise() and not caught, with the script's line put before their place */
 mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err);
 
-/* [-(nargs+1),+(nresults|1),-] Within mh_lua_call(), for a binding that calls a function and has something to undo where that
- * fails: false then, the error value on top, for lua_error(), which the binding goes on with. Whoever catches it finds it as it
- * was raised first, stack and place included. A function may not yield through it. */
-bool mh_lua_try(lua_State *L, int nargs, int nresults);
-
 /* Within mh_lua_call(), between two things that are each to have the whole time limit: begins it anew. False when the first
  * has failed although it seems to have ended well: return, and mh_lua_call() returns the error. */
 bool mh_lua_call_again(mh_lua *lua);
