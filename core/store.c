@@ -438,25 +438,23 @@ void mh_store_return_spaces(mh_store *store, mh_space first, size_t count) {
 
 const char *mh_store_directory(const mh_store *store) { return mh_kv_directory(store->kv); }
 
-static mh_status open_locks(mh_store *store, mh_filelock **locks, struct mh_error *err) {
+static mh_status open_locks(mh_store *store, struct mh_error *err) {
   char path[4200];
   snprintf(path, sizeof path, "%s/mighost.lock", mh_kv_directory(store->kv));
-  return mh_filelock_open(path, true, locks, err);
-}
-
-mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err) {
-  mh_filelock *locks = NULL;
-  mh_status status = open_locks(store, &locks, err);
-  if (!status) status = mh_filelock_test(locks, byte, held, err);
-  mh_filelock_close(locks);
-  return status;
+  return mh_filelock_open(path, true, &store->locks, err);
 }
 
 mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err) {
   mh_status status = MH_OK;
   pthread_mutex_lock(&store->mutex);
-  if (!store->locks) status = open_locks(store, &store->locks, err);
+  if (!store->locks) status = open_locks(store, err);
   *locks = store->locks;
   pthread_mutex_unlock(&store->mutex);
   return status;
+}
+
+mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err) {
+  mh_filelock *locks;
+  mh_status status = mh_store_locks(store, &locks, err);
+  return status ? status : mh_filelock_test(locks, byte, held, err);
 }

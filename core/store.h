@@ -140,7 +140,7 @@ const char *mh_store_directory(const mh_store *store);
  * held by the one deploy that runs. */
 #define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
 mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err);
-/* Whether anybody holds this one, this store too. Opens the file anew, so it is not for a hot path. */
+/* Whether anybody holds this one, this store too. */
 mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err);
 
 /* Begins a snapshot, or renews the one in *snapshot when that is not NULL, whose tables can all be read, with the
