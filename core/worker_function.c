@@ -2,6 +2,8 @@
 
 #include "clock.h"
 
+#include <math.h>
+
 enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
 
 /* One job of a function, being run. */
@@ -30,7 +32,7 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   attempt->pending = !status && found && attempt->job.state == MH_JOB_PENDING;
   if (!attempt->pending) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  status = evaluator->evaluate(evaluator->self, txn, &attempt->job, &attempt->transaction.commits_itself, &attempt->cause);
+  status = evaluator->evaluate(evaluator->self, &attempt->transaction, txn, &attempt->job, &attempt->cause);
   attempt->failed = status != MH_OK;
   if (is_no_failure(attempt, status)) {
     *err = attempt->cause;
@@ -66,6 +68,24 @@ static mh_status fail_refused(struct mh_worker *worker, struct attempt *attempt,
   return mh_job_fail(worker->store, &attempt->key, &attempt->cause, err);
 }
 
+/* Shows what the job printed, and how it ended: as canceled where its function did that. */
+static mh_status report(struct mh_worker *worker, const struct attempt *attempt, double began, struct mh_error *err) {
+  const struct mh_worker_options *options = worker->options;
+  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
+  struct mh_job over = attempt->job;
+  bool found;
+  mh_status status = attempt->failed ? MH_OK : mh_job_read(worker->txn, &attempt->key, &over, &found, err);
+  if (status) return status;
+  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
+  mh_worker_report(worker, &(struct mh_job_report){.id = attempt->job.id,
+                                                   .name = attempt->job.name,
+                                                   .state = attempt->failed ? MH_JOB_FAILED : over.state,
+                                                   .error = attempt->failed ? &attempt->cause : NULL,
+                                                   .late_ms = fmax(began - attempt->job.scheduled, 0),
+                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
+  return MH_OK;
+}
+
 mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err) {
   const struct mh_worker_options *options = worker->options;
   struct attempt attempt = {.options = options, .key = *key};
@@ -77,15 +97,8 @@ mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *
     status = fail_refused(worker, &attempt, err);
   if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) return MH_OK; /* it stays pending */
   if (status || !attempt.pending) return status;
-  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
-  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
-  mh_worker_report(worker, &(struct mh_job_report){.id = attempt.job.id,
-                                                   .name = attempt.job.name,
-                                                   .state = attempt.failed ? MH_JOB_FAILED : MH_JOB_SUCCESS,
-                                                   .error = attempt.failed ? &attempt.cause : NULL,
-                                                   .late_ms = began > attempt.job.scheduled ? began - attempt.job.scheduled : 0,
-                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
-  return options->only && !attempt.failed ? queue_scheduled(worker, err) : MH_OK;
+  status = report(worker, &attempt, began, err);
+  return !status && options->only && !attempt.failed ? queue_scheduled(worker, err) : status;
 }
 
 /* ---- from another thread ---- */
