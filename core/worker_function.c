@@ -3,6 +3,7 @@
 #include "clock.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
 
@@ -44,20 +45,12 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   return mh_job_end(txn, &attempt->job, MH_JOB_FAILED, mh_error_text(&attempt->cause, text, sizeof text), mh_epoch_ms(), err);
 }
 
-/* Adds the rows that the transaction has scheduled, and not canceled again. */
 static mh_status queue_scheduled(struct mh_worker *worker, struct mh_error *err) {
-  const struct mh_table *table = mh_txn_table(worker->txn, mh_slice_text(MH_JOBS_TABLE));
-  const struct mh_written *written = mh_changeset_written(mh_txn_changeset(worker->txn), table->documents);
-  mh_status status = MH_OK;
-  for (const struct mh_node *node = written ? written->head->next[0] : NULL; !status && node; node = node->next[0]) {
-    struct mh_document document;
-    struct mh_job job;
-    if (!mh_node_inserted(node) || node->newest->write == MH_WRITE_DELETE) continue;
-    status = mh_table_document(table, mh_node_key(node), node->newest->value, &document, err);
-    if (!status) status = mh_job_parse(&document, &job, err);
-    if (!status && job.state == MH_JOB_PENDING)
-      status = mh_worker_queue_add(&worker->queue, job.scheduled, &document.key, err);
-  }
+  struct mh_key *keys = NULL;
+  size_t count = 0;
+  mh_status status = mh_jobs_scheduled(worker->txn, &keys, &count, err);
+  for (size_t i = 0; !status && i < count; i++) status = mh_worker_queue(worker, &keys[i], err);
+  free(keys);
   return status;
 }
 
