@@ -89,9 +89,12 @@ cJSON *mh_record_json(const struct mh_run_record *record) {
   return NULL;
 }
 
+bool mh_record_underway(const struct mh_run_record *record) {
+  return mh_run_is_live(record->state) || record->state == MH_RUN_PENDING;
+}
+
 bool mh_record_unfinished(const struct mh_run_record *record) {
-  return record->name[0] && record->state != MH_RUN_SUCCESS && record->state != MH_RUN_PENDING &&
-         !mh_run_is_live(record->state);
+  return record->name[0] && record->state != MH_RUN_SUCCESS && !mh_record_underway(record);
 }
 
 void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {

@@ -16,7 +16,9 @@ mh_status mh_records_print_json(const struct mh_run_record *records, size_t coun
 /* Seconds to the end; below 0: not known, or it does not go on just now. */
 double mh_record_eta_s(const struct mh_run_record *record);
 
-/* Whether it began and did not end: run again, it resumes. */
+/* Whether a process works on it, or it waits for a worker to take it up: nobody else may run it. */
+bool mh_record_underway(const struct mh_run_record *record);
+/* Whether it began and did not end, and is not underway: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);
 
 /* How far it came, in documents: "40,000 of 100,000". */
