@@ -139,10 +139,9 @@ static mh_status drop_all(mh_commit *commit, const struct mh_run_record *record,
 /* Under the write lock nobody can begin the run; its own lock is taken all the same, so that "running" has one meaning. */
 static mh_status forget(mh_store *store, mh_commit *commit, const struct mh_run_record *record, struct mh_error *err) {
   mh_filelock *locks = NULL;
-  bool held = false, taken = false;
-  mh_status status = mh_store_lock_held(store, record->number + 1, &held, err);
-  if (!status) status = mh_store_locks(store, &locks, err);
-  if (!status && !held) status = mh_filelock_try(locks, record->number + 1, &taken, err);
+  bool taken = false;
+  mh_status status = mh_store_locks(store, &locks, err);
+  if (!status) status = mh_filelock_try(locks, record->number + 1, &taken, err);
   if (!status && !taken)
     status = mh_fail(err, MH_REFUSED, "%s is running; it can be forgotten when it has ended (`mighost cancel` ends it)",
                      record->name);

@@ -1,5 +1,6 @@
 #include "record_line.h"
 
+#include "../../core/run_rate.h"
 #include "records.h"
 #include "render.h"
 #include "status_table.h"
@@ -7,7 +8,7 @@
 static void print_figures(FILE *out, const struct mh_run_record *record) {
   char extent[96];
   mh_figure figure;
-  double eta = mh_record_eta_s(record);
+  double eta = mh_run_eta_s(record);
   mh_record_extent(record, extent, sizeof extent);
   fprintf(out, ", %d%%, %s documents, %s changed", (int)(mh_record_share(record) * 100), extent,
           mh_count_text(record->changed, figure));
