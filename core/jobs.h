@@ -55,6 +55,9 @@ struct mh_job_request {
  * table is not there. */
 mh_status mh_job_schedule(mh_txn *txn, const struct mh_job_request *request, char id[MH_ID_TEXT_MAX + 1],
                           struct mh_error *err);
+/* The keys of the rows that the transaction has added and not canceled, in the order of scheduling; free() the array, NULL for
+ * none. */
+mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, struct mh_error *err);
 /* Makes a pending row `canceled` at `now`; one that is over, or gone, by then stays as it is (Convex). */
 mh_status mh_job_cancel(mh_txn *txn, const struct mh_job *job, double now, struct mh_error *err);
 /* Ends a pending one, `now`: success, failed (with `error`), canceled. The transaction is stored only if the row is by then as

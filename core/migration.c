@@ -51,6 +51,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER(RECORD, MH_MEMBER_U64, resumed_at),
     MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, rate),
     MH_MEMBER_TEXT(RECORD, next),
+    MH_MEMBER_TEXT(RECORD, job),
     MH_MEMBER_TEXT(RECORD, error),
     MH_MEMBER_TEXT(RECORD, error_place),
     MH_MEMBER_TEXT(RECORD, error_id),

@@ -22,6 +22,8 @@ void mh_print_line_slice(FILE *out, struct mh_slice text);
 
 /* What a script printed, on standard error: as it is, but to a terminal like mh_print_plain_slice(). */
 void mh_print_output(struct mh_slice text);
+/* JSON to standard output, a terminal. It leaves U+0080 to U+009F in strings as they are, which a terminal would act on. */
+void mh_print_to_terminal(struct mh_slice json);
 
 /* An id in a list, dimmed where `color` says so: it stays on its line, whatever an import gave it. */
 void mh_print_id(FILE *out, bool color, const char *id);

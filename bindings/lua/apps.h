@@ -24,7 +24,7 @@ struct mh_called {
 };
 /* Runs the function that "scripts/x.lua:export" (or the only export of "scripts/x.lua") names, in a transaction of its own, with
  * `arguments`, a document. `called` is all zero at first; of a call that failed it holds what was printed. To be called where
- * mh_script_open() gave MH_SCRIPT_RETURNS_FUNCTION: what the script prints while it is loaded was shown then. A store that is
+ * mh_script_open() gave MH_SCRIPT_RETURNS_QUERY or _MUTATION: what the script prints while it is loaded was shown then. A store that is
  * open for reading only will do for a query.
  *   MH_INVALID  arguments or result do not fit the validators: "backfill:run: args: /path: ..."
  *   MH_SCRIPT, MH_LIMIT  it failed; the place is the script's line */

@@ -73,10 +73,11 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
 
 /* [-0,+0,v] */
 static void refuse_function(lua_State *L, int index, const char *path) {
+  const struct mh_lua_registered *function = mh_lua_registered_at(L, index);
   struct mh_error err;
-  mh_fail(&err, MH_USAGE, "it is a %s, not a migration; run it with: mighost run %s '{}'",
-          mh_lua_registered_kind(mh_lua_registered_at(L, index)), path);
-  err.code = MH_SCRIPT_RETURNS_FUNCTION;
+  mh_fail(&err, MH_USAGE, "it is a %s, not a migration; call it by itself: mighost run %s '{}'",
+          mh_lua_registered_kind(function), path);
+  err.code = function->kind == MH_LUA_QUERY ? MH_SCRIPT_RETURNS_QUERY : MH_SCRIPT_RETURNS_MUTATION;
   mh_error_at(&err, "%s", path);
   mh_lua_raise(L, &err);
 }
