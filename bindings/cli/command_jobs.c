@@ -66,7 +66,7 @@ static mh_status print_table(const struct mh_cli *cli, mh_store *store, const st
   struct mh_job_table table;
   mh_status status = mh_job_rows_read(store, choice, &rows, err);
   if (!status && !rows.count) {
-    if (choice->one_state) printf("no job on %s is %s\n", cli->db, mh_job_state_name(choice->state));
+    if (choice->one_state) printf("no job on %s has the state %s\n", cli->db, mh_job_state_name(choice->state));
     else printf("no job is scheduled on %s\n", cli->db);
   } else if (!status) {
     mh_job_table_fit(&table, cli, rows.rows, rows.count);
