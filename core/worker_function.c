@@ -30,7 +30,7 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   attempt->pending = !status && found && attempt->job.state == MH_JOB_PENDING;
   if (!attempt->pending) return status;
   uint32_t before = mh_txn_savepoint(txn);
-  status = evaluator->evaluate(evaluator->self, txn, &attempt->job, &attempt->transaction.commits_itself, &attempt->cause);
+  status = evaluator->evaluate(evaluator->self, &attempt->transaction, txn, &attempt->job, &attempt->cause);
   attempt->failed = status != MH_OK;
   if (is_no_failure(attempt, status)) {
     *err = attempt->cause;
