@@ -103,6 +103,8 @@ bool mh_bson_close(struct mh_buffer *out, size_t mark);
 bool mh_bson_add(struct mh_buffer *out, enum mh_type type, struct mh_slice name); /* type and name; the value follows */
 bool mh_bson_add_double(struct mh_buffer *out, struct mh_slice name, double value);
 bool mh_bson_add_int64(struct mh_buffer *out, struct mh_slice name, int64_t value);
+/* As an integer where it is whole, so that it is told as 5 and not as 5.0; else as a double. */
+bool mh_bson_add_number(struct mh_buffer *out, struct mh_slice name, double value);
 bool mh_bson_add_boolean(struct mh_buffer *out, struct mh_slice name, bool value);
 bool mh_bson_add_null(struct mh_buffer *out, struct mh_slice name);
 bool mh_bson_add_string(struct mh_buffer *out, struct mh_slice name, struct mh_slice text);

@@ -39,6 +39,12 @@ bool mh_bson_add_int64(struct mh_buffer *out, struct mh_slice name, int64_t valu
   return at;
 }
 
+bool mh_bson_add_number(struct mh_buffer *out, struct mh_slice name, double value) {
+  static const double whole_max = 9007199254740992; /* 2^53: beyond it a double does not tell one from the next */
+  bool is_whole = value >= -whole_max && value <= whole_max && value == (double)(int64_t)value;
+  return is_whole ? mh_bson_add_int64(out, name, (int64_t)value) : mh_bson_add_double(out, name, value);
+}
+
 bool mh_bson_add_boolean(struct mh_buffer *out, struct mh_slice name, bool value) {
   uint8_t *at = add(out, MH_BOOLEAN, name, 1);
   if (at) *at = value;

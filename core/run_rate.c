@@ -32,6 +32,6 @@ void mh_run_rate_note(struct mh_run_rate *rate, double now_ms, struct mh_run_rec
 }
 
 double mh_run_eta_s(const struct mh_run_record *record) {
-  if (!(record->rate > 0) || !mh_run_is_live(record->state)) return -1;
+  if (!(record->rate > 0) || record->state != MH_RUN_IN_PROGRESS) return -1;
   return record->total > record->processed ? (double)(record->total - record->processed) / record->rate : 0;
 }

@@ -21,7 +21,7 @@ struct mh_run_rate {
 void mh_run_rate_begin(struct mh_run_rate *rate, double now_ms, uint64_t processed);
 /* Takes record->processed in and sets record->rate, documents a second. */
 void mh_run_rate_note(struct mh_run_rate *rate, double now_ms, struct mh_run_record *record);
-/* Seconds to the end at record->rate; below 0: not known. */
+/* Seconds to the end at record->rate; below 0: not known, or it does not go on just now. */
 double mh_run_eta_s(const struct mh_run_record *record);
 
 #endif

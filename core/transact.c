@@ -48,18 +48,22 @@ static mh_status attempt(mh_txn *txn, struct mh_transaction *transaction, struct
   return status;
 }
 
-/* Evaluates while holding the lock: nobody can come first. */
+/* Evaluates while holding the lock: nobody can come first. *done is false where it cannot be evaluated so. */
 static mh_status evaluate_locked(mh_txn *txn, struct mh_transaction *transaction, struct mh_transacted *transacted,
-                                 struct mh_error *err) {
+                                 bool *done, struct mh_error *err) {
   for (size_t pending = 0;;) {
     mh_commit *commit = NULL;
     mh_status status = mh_commit_begin(mh_txn_store(txn), pending, &commit, err);
     if (!status) status = mh_txn_renew(txn, NULL, err);
+    transaction->locked = true;
     if (!status) status = transaction->evaluate(transaction->self, txn, err);
+    transaction->locked = false;
     transacted->evaluations++;
+    *done = !transaction->commits_itself;
     const mh_changeset *changes = mh_txn_changeset(txn);
-    if (!status && wrote(changes) && changes->pending_count <= pending) return store(commit, changes, transacted, err);
+    if (!status && *done && wrote(changes) && changes->pending_count <= pending) return store(commit, changes, transacted, err);
     mh_commit_abort(commit);
+    if (!*done) return MH_OK;
     if (status || !wrote(changes)) return status;
     pending = changes->pending_count; /* it makes tables: their spaces come before the lock */
   }
@@ -78,6 +82,7 @@ mh_status mh_transact(mh_txn *txn, struct mh_transaction *transaction, _Atomic b
       return mh_fail(err, MH_REFUSED, "other processes wrote what it reads, %u times in a row; nothing was stored; run it again",
                      conflicts + 1);
     if (!transaction->commits_itself && (took_ms < SHORT_MS || conflicts + 1 >= CONFLICTS_MAX))
-      return evaluate_locked(txn, transaction, transacted, err);
+      status = evaluate_locked(txn, transaction, transacted, &done, err);
+    if (status || done) return status;
   }
 }

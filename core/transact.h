@@ -14,8 +14,9 @@ struct mh_transaction {
    * returns an error nothing is stored. */
   mh_status (*evaluate)(void *self, mh_txn *txn, struct mh_error *err);
   /* Set by evaluate(): it commits on its own meanwhile, so it can never be evaluated while the write lock is held, however
-   * often others come first. */
-  bool commits_itself;
+   * often others come first. Where it finds that only while the lock is held (`locked`, set for it), it returns an error,
+   * and is evaluated again without. */
+  bool commits_itself, locked;
 };
 
 struct mh_transacted {

@@ -15,6 +15,17 @@ size_t mh_utf8_valid_size(struct mh_slice bytes) {
 
 bool mh_utf8_valid(struct mh_slice bytes) { return mh_utf8_valid_size(bytes) == bytes.size; }
 
+bool mh_utf8_append_mended(struct mh_slice text, struct mh_buffer *out) {
+  static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+  for (;;) {
+    size_t valid = mh_utf8_valid_size(text);
+    if (!mh_buffer_append(out, text.data, valid)) return false;
+    if (valid == text.size) return true;
+    if (!mh_buffer_append_text(out, replacement)) return false;
+    text = mh_slice(text.data + valid + 1, text.size - valid - 1);
+  }
+}
+
 /* Names are short: the last word overlaps the one before rather than going byte by byte. */
 static bool all_printable_ascii(struct mh_slice name) {
   const uint8_t *at = name.data, *end = mh_slice_end(name);

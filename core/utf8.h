@@ -85,5 +85,7 @@ static inline unsigned mh_word_first(uint64_t marks) { return (unsigned)__builti
 
 /* The bytes that are well-formed from the start: all of them, or the offset of the first fault. */
 size_t mh_utf8_valid_size(struct mh_slice bytes);
+/* Appends the text with U+FFFD in place of each byte that is not UTF-8. False when memory is gone. */
+bool mh_utf8_append_mended(struct mh_slice text, struct mh_buffer *out);
 
 #endif

@@ -2,7 +2,7 @@
 #include "figures.h"
 #include "render.h"
 #include "../../core/json.h"
-#include "../../core/run_rate.h"
+#include "../../core/migration_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,71 +22,21 @@ bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
 
 bool mh_json_add_item(cJSON *array, const char *text) { return cJSON_AddItemToArray(array, new_text(text)); }
 
-static bool add_text_or_null(cJSON *object, const char *key, const char *text) {
-  return *text ? mh_json_add_text(object, key, text) : cJSON_AddNullToObject(object, key) != NULL;
-}
-
-static bool add_number_or_null(cJSON *object, const char *key, double number) {
-  return (number > 0 ? cJSON_AddNumberToObject(object, key, number) : cJSON_AddNullToObject(object, key)) != NULL;
-}
-
-static bool add_cursor(cJSON *object, const struct mh_run_record *record) {
+cJSON *mh_json_of_document(struct mh_slice document) {
   struct mh_buffer text = {0};
-  struct mh_error ignored; /* of memory, like every other here */
-  bool ok = !mh_run_cursor_text(record, &text, &ignored) && add_text_or_null(object, "cursor", (const char *)text.data);
+  struct mh_error err; /* of memory: it is ours */
+  bool ok = !mh_json_write(document, MH_JSON_LINES, &text, &err) && mh_buffer_append(&text, "", 1);
+  cJSON *item = ok ? cJSON_CreateRaw((const char *)text.data) : NULL;
   mh_buffer_free(&text);
-  return ok;
-}
-
-/* Documents that others insert meanwhile can bring what is processed beyond the table's count at the start. */
-static uint64_t total_of(const struct mh_run_record *record) {
-  return record->processed > record->total ? record->processed : record->total;
-}
-
-double mh_record_eta_s(const struct mh_run_record *record) {
-  return record->state == MH_RUN_IN_PROGRESS ? mh_run_eta_s(record) : -1;
-}
-
-static bool add_eta(cJSON *object, const struct mh_run_record *record) {
-  double seconds = mh_record_eta_s(record);
-  return (seconds < 0 ? cJSON_AddNullToObject(object, "eta") : cJSON_AddNumberToObject(object, "eta", seconds)) != NULL;
-}
-
-/* What follows it in its series. */
-static bool add_next(cJSON *object, const struct mh_run_record *record) {
-  char names[sizeof record->next], *rest = NULL;
-  cJSON *array = cJSON_AddArrayToObject(object, "next");
-  bool ok = array != NULL;
-  strcpy(names, record->next);
-  for (char *name = strtok_r(names, "\n", &rest); ok && name; name = strtok_r(NULL, "\n", &rest))
-    ok = mh_json_add_item(array, name);
-  return ok;
-}
-
-static bool fill(cJSON *object, const struct mh_run_record *record) {
-  return mh_json_add_text(object, "name", record->name) &&
-         mh_json_add_text(object, "state", mh_run_state_name(record->state)) &&
-         cJSON_AddBoolToObject(object, "isDone", record->state == MH_RUN_SUCCESS) &&
-         add_cursor(object, record) &&
-         cJSON_AddNumberToObject(object, "processed", (double)record->processed) &&
-         cJSON_AddNumberToObject(object, "changed", (double)record->changed) &&
-         cJSON_AddNumberToObject(object, "skipped", (double)record->skipped) &&
-         cJSON_AddNumberToObject(object, "total", (double)total_of(record)) &&
-         add_number_or_null(object, "latestStart", record->latest_start) &&
-         add_number_or_null(object, "latestEnd", record->latest_end) &&
-         add_text_or_null(object, "error", record->error) &&
-         add_number_or_null(object, "batchSize", record->batch_size) && add_next(object, record) &&
-         add_text_or_null(object, "script", record->script) &&
-         add_text_or_null(object, "scriptHash", record->script_hash) &&
-         cJSON_AddNumberToObject(object, "rate", record->rate) &&
-         add_eta(object, record);
+  return item;
 }
 
 cJSON *mh_record_json(const struct mh_run_record *record) {
-  cJSON *object = cJSON_CreateObject();
-  if (object && fill(object, record)) return object;
-  cJSON_Delete(object);
-  return NULL;
+  struct mh_buffer status = {0};
+  struct mh_error err;
+  cJSON *item = mh_run_status(record, &status, &err) ? NULL : mh_json_of_document(mh_buffer_slice(&status));
+  mh_buffer_free(&status);
+  return item;
 }
 
 bool mh_record_unfinished(const struct mh_run_record *record) {
@@ -96,7 +46,7 @@ bool mh_record_unfinished(const struct mh_run_record *record) {
 
 void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {
   mh_figure processed, total;
-  snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(total_of(record), total));
+  snprintf(text, size, "%s of %s", mh_count_text(record->processed, processed), mh_count_text(mh_run_total(record), total));
 }
 
 void mh_document_fault(const char *document, const char *script, const char *place, const char *message,

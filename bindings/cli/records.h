@@ -9,12 +9,11 @@
 
 /* The object that `status --json` and `run --json` print; NULL when memory is gone. */
 cJSON *mh_record_json(const struct mh_run_record *record);
+/* A document of ours, as it would be printed: nothing can be added to it. NULL when memory is gone. */
+cJSON *mh_json_of_document(struct mh_slice document);
 
 /* An array of them, on a line. */
 mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err);
-
-/* Seconds to the end; below 0: not known, or it does not go on just now. */
-double mh_record_eta_s(const struct mh_run_record *record);
 
 /* Whether it began and did not end: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);

@@ -1,6 +1,7 @@
 #include "run_show.h"
 
 #include "render.h"
+#include "../../core/migration_status.h"
 
 #include <unistd.h>
 
@@ -260,16 +261,20 @@ int mh_run_show_end(struct mh_run_show *show, const struct mh_migration *migrati
 /* ---- as JSON ---- */
 
 /* How long the write lock was held, a batch, in ms: what other writers had to wait for. */
-static bool add_locks(cJSON *json, const struct mh_lock_times *times) {
-  cJSON *locks = cJSON_AddObjectToObject(json, "lockMs");
-  return cJSON_AddNumberToObject(locks, "median", mh_lock_times_ms(times, 0.5)) &&
-         cJSON_AddNumberToObject(locks, "p99", mh_lock_times_ms(times, 0.99)) &&
-         cJSON_AddNumberToObject(locks, "max", mh_lock_times_ms(times, 1));
+static bool add_locks(struct mh_buffer *json, const struct mh_lock_times *times) {
+  size_t mark;
+  return mh_bson_add_open(json, MH_OBJECT, mh_slice_text("lockMs"), &mark) &&
+         mh_bson_add_number(json, mh_slice_text("median"), mh_lock_times_ms(times, 0.5)) &&
+         mh_bson_add_number(json, mh_slice_text("p99"), mh_lock_times_ms(times, 0.99)) &&
+         mh_bson_add_number(json, mh_slice_text("max"), mh_lock_times_ms(times, 1)) && mh_bson_close(json, mark);
 }
 
 cJSON *mh_run_show_json(const struct mh_run_show *show, const struct mh_run_record *record) {
-  cJSON *json = mh_record_json(record);
-  if (json && add_locks(json, &show->locks)) return json;
-  cJSON_Delete(json);
-  return NULL;
+  struct mh_buffer document = {0};
+  size_t mark;
+  bool ok = mh_bson_open(&document, &mark) && mh_run_status_fields(record, &document) &&
+            add_locks(&document, &show->locks) && mh_bson_close(&document, mark);
+  cJSON *json = ok ? mh_json_of_document(mh_buffer_slice(&document)) : NULL;
+  mh_buffer_free(&document);
+  return json;
 }

@@ -1,6 +1,7 @@
 #include "status_table.h"
 
 #include "../../core/clock.h"
+#include "../../core/run_rate.h"
 #include "records.h"
 
 #include <unistd.h>
@@ -78,7 +79,7 @@ static void fill_rate(const struct mh_status_table *table, const struct mh_run_r
 
 static void fill_eta(const struct mh_status_table *table, const struct mh_run_record *record, mh_cell *cell) {
   mh_figure figure;
-  double seconds = mh_record_eta_s(record);
+  double seconds = mh_run_eta_s(record);
   (void)table;
   strcpy(*cell, seconds < 0 ? "-" : mh_clock_text(seconds, figure));
 }

@@ -1,6 +1,7 @@
 #include "status_watch.h"
 
 #include "../../core/clock.h"
+#include "../../core/run_rate.h"
 #include "records.h"
 #include "status_table.h"
 #include "stop.h"
@@ -91,7 +92,7 @@ static bool differs(const struct mh_run_record *a, const struct mh_run_record *b
 static void print_line(const struct mh_run_record *record) {
   char extent[96];
   mh_figure figure;
-  double eta = mh_record_eta_s(record);
+  double eta = mh_run_eta_s(record);
   mh_print_plain(stdout, record->name);
   mh_record_extent(record, extent, sizeof extent);
   printf(": %s, %d%%, %s documents, %s changed", mh_run_state_name(record->state),

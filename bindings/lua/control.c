@@ -21,6 +21,7 @@ static void pass_sticky(lua_State *L, int status) {
 /* The rest of pcall and xpcall, also after a yield within; `below` values on the stack are not results. */
 static int finish_pcall(lua_State *L, int status, lua_KContext below) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)below;
+  mh_lua_of(L)->again = NULL; /* it was caught */
   pass_sticky(L, status);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);

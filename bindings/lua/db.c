@@ -8,7 +8,22 @@
 /* The registry name of ctx.db's metatable, and what scripts call it. */
 static const char type_name[] = "ctx.db";
 
+/* ctx.db, a userdata. */
+struct handle {
+  uint64_t session;
+  bool may_write;
+  bool of_call; /* of functions, not of a migration */
+};
+
 /* -- The evaluation at hand -------------------------------------------------------------------------------------- */
+
+void mh_lua_db_begin_session(struct mh_lua_db *db) { db->session++; }
+
+static void begin_evaluation(struct mh_lua_db *db, enum mh_lua_use use) {
+  db->evaluation++;
+  db->empty_patch = false;
+  db->use = use;
+}
 
 mh_status mh_lua_db_begin(struct mh_lua_db *db, enum mh_lua_use use, const struct mh_table *table,
                           const struct mh_document *document, struct mh_error *err) {
@@ -18,18 +33,21 @@ mh_status mh_lua_db_begin(struct mh_lua_db *db, enum mh_lua_use use, const struc
   subject->key = document->key;
   subject->written = false;
   mh_status status = mh_document_id(document, &subject->id, err);
-  db->evaluation++;
-  db->empty_patch = false;
-  db->use = status ? MH_LUA_IDLE : use;
+  begin_evaluation(db, status ? MH_LUA_IDLE : use);
   return status;
 }
 
-void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn) {
+static void begin_without_document(struct mh_lua_db *db, mh_txn *txn, enum mh_lua_use use) {
   db->txn = txn;
-  db->handle = NULL;
   db->subject = (struct mh_lua_subject){.table = NULL};
-  db->evaluation++;
-  db->use = MH_LUA_RANGING;
+  begin_evaluation(db, use);
+}
+
+void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn) { begin_without_document(db, txn, MH_LUA_RANGING); }
+
+void mh_lua_db_begin_call(struct mh_lua_db *db, mh_txn *txn) {
+  db->strict = false;
+  begin_without_document(db, txn, MH_LUA_CALLING);
 }
 
 void mh_lua_db_end(struct mh_lua_db *db) {
@@ -62,27 +80,53 @@ mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document
 
 /* -- What a call names ------------------------------------------------------------------------------------------- */
 
+/* The ctx.db that is the value at 1; NULL when that is none. By its metatable's address, since a look at the registry for
+ * each call would show in what a document costs. */
+static const struct handle *handle_at(lua_State *L, const struct mh_lua_db *db) {
+  if (lua_type(L, 1) != LUA_TUSERDATA || !lua_getmetatable(L, 1)) return NULL;
+  bool is_handle = lua_topointer(L, -1) == db->type;
+  lua_pop(L, 1);
+  return is_handle ? lua_touserdata(L, 1) : NULL;
+}
+
+/* Says why the value at 1 is not what method `call` works on. [-0,+0,v] */
+static int refuse_self(lua_State *L, const struct mh_lua_db *db, const char *call, const struct handle *handle) {
+  if (!handle) return mh_lua_binding_fail(L, call, "call it with a colon: %s(...)", call);
+  if (db->use == MH_LUA_RANGING)
+    return mh_lua_binding_fail(L, call, "customRange only says which documents are to be migrated, by the query it is "
+                                        "given; read and write in migrateOne");
+  if (handle->of_call)
+    return mh_lua_binding_fail(L, call, "this ctx.db belongs to a call that has ended; use the ctx that the handler is "
+                                        "given");
+  return mh_lua_binding_fail(L, call, "this ctx.db belongs to a batch that has ended; use the ctx that migrateOne is "
+                                      "given");
+}
+
 /* The ctx.db that method `call` was called on. */
+static const struct handle *check_handle(lua_State *L, const struct mh_lua_db *db, const char *call) {
+  const struct handle *handle = handle_at(L, db);
+  if (!handle || handle->session != db->session || db->use == MH_LUA_IDLE || db->use == MH_LUA_RANGING)
+    refuse_self(L, db, call, handle);
+  return handle;
+}
+
+/* The state's of it. */
 static struct mh_lua_db *check_self(lua_State *L, const char *call) {
   struct mh_lua_db *db = lua_touserdata(L, lua_upvalueindex(1));
-  const void *self = lua_touserdata(L, 1);
-  if (self && self == db->handle && db->use != MH_LUA_IDLE) return db;
-  if (luaL_testudata(L, 1, type_name) && db->use == MH_LUA_RANGING)
-    mh_lua_binding_fail(L, call, "customRange only says which documents are to be migrated, by the query it is given; "
-                                 "read and write in migrateOne");
-  if (luaL_testudata(L, 1, type_name))
-    mh_lua_binding_fail(L, call, "this ctx.db belongs to a batch that has ended; use the ctx that migrateOne is given");
-  mh_lua_binding_fail(L, call, "call it with a colon: %s(...)", call);
-  return NULL;
+  check_handle(L, db, call);
+  return db;
 }
 
 /* The same for one that writes. */
 static struct mh_lua_db *check_writer(lua_State *L, const char *call) {
-  struct mh_lua_db *db = check_self(L, call);
-  if (db->use == MH_LUA_VERIFYING)
-    mh_lua_binding_fail(L, call, "verify only looks at documents, and writes none; what is to change, migrateOne "
-                                 "changes");
-  return db;
+  struct mh_lua_db *db = lua_touserdata(L, lua_upvalueindex(1));
+  const struct handle *handle = check_handle(L, db, call);
+  if (handle->may_write) return db;
+  if (handle->of_call)
+    mh_lua_binding_fail(L, call, "a query only reads; a function that writes is a mutation: mutation { handler = "
+                                 "function(ctx, args) ... end }");
+  mh_lua_binding_fail(L, call, "verify only looks at documents, and writes none; what is to change, migrateOne changes");
+  return NULL;
 }
 
 /* Of an argument, so that a message stays readable whatever a script passes. */
@@ -130,7 +174,7 @@ static void find_target(lua_State *L, struct mh_lua_db *db, const char *call, bo
   *target = (struct target){0};
   if (by_table) target->table = check_table(L, db, call, 2, &target->table_name);
   target->id = mh_lua_text_argument(L, call, by_table ? 3 : 2, "id");
-  target->is_subject = mh_slice_equal(target->id, subject->id) &&
+  target->is_subject = subject->table && mh_slice_equal(target->id, subject->id) &&
                        (!by_table || (target->table && target->table->number == subject->table->number));
   struct mh_error err;
   mh_status status = MH_OK;
@@ -309,12 +353,17 @@ void mh_lua_db_open(lua_State *L, struct mh_lua_db *db) {
                                      {"delete", db_delete},   {"normalizeId", db_normalize_id},
                                      {"query", db_query},     {NULL, NULL}};
   mh_lua_binding_type(L, type_name, methods, db);
+  luaL_getmetatable(L, type_name);
+  db->type = lua_topointer(L, -1);
+  lua_pop(L, 1);
   mh_lua_query_open(L, db);
   mh_lua_range_open(L, db);
   db->documents = mh_lua_documents_open(L);
 }
 
-void mh_lua_db_push(lua_State *L, struct mh_lua_db *db) {
-  db->handle = lua_newuserdatauv(L, 0, 0);
+void mh_lua_db_push(lua_State *L, struct mh_lua_db *db, bool may_write) {
+  struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = (struct handle){
+      .session = db->session, .may_write = may_write, .of_call = db->use == MH_LUA_CALLING};
   luaL_setmetatable(L, type_name);
 }

@@ -1,8 +1,8 @@
 /* db: ctx.db, by which a script reads and writes documents (SPEC 4), and what it knows of the evaluation it serves.
  *
  * 1. A call that fails has changed nothing, so a script may catch it and go on.
- * 2. ctx.db lives as long as its batch, a query as long as the evaluation of the document that made it. Both say so
- *    politely when they are used later.
+ * 2. ctx.db lives as long as its session: a batch, or one evaluation of functions. A query lives as long as the evaluation
+ *    that made it. Both say so politely when they are used later.
  * 3. Whatever must be closed is listed in struct mh_lua_db, since Lua may jump over any frame that holds it. */
 #ifndef MH_LUA_DB_H
 #define MH_LUA_DB_H
@@ -34,7 +34,8 @@ struct mh_lua_db {
   mh_lua_documents *documents; /* those that are read by ctx.db */
   struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
-  const void *handle;          /* the batch's ctx.db, a userdata: an older one is not equal to it */
+  const void *type;            /* the metatable that every ctx.db has */
+  uint64_t session;            /* number of the one at hand: a ctx.db of another is dead */
   enum mh_lua_use use;
   uint64_t evaluation;         /* number of the use at hand that is not idle */
   bool empty_patch;            /* the evaluation at hand patched something with no field at all */
@@ -50,14 +51,19 @@ void mh_lua_db_open(lua_State *L, struct mh_lua_db *db);
 /* After the state is gone. */
 void mh_lua_db_close(struct mh_lua_db *db);
 
-/* [-0,+1,m] A new ctx.db, from here on the only one that works. */
-void mh_lua_db_push(lua_State *L, struct mh_lua_db *db);
+/* From here on no ctx.db works that was pushed before. */
+void mh_lua_db_begin_session(struct mh_lua_db *db);
+/* [-0,+1,m] A ctx.db of the session at hand, which may have several. For functions: once their evaluation has begun. */
+void mh_lua_db_push(lua_State *L, struct mh_lua_db *db, bool may_write);
 
 /* What lies between these is one evaluation. */
 mh_status mh_lua_db_begin(struct mh_lua_db *db, enum mh_lua_use use, const struct mh_table *table,
                           const struct mh_document *document, struct mh_error *err);
 /* The same for customRange, which has no document: no ctx.db works. */
 void mh_lua_db_begin_range(struct mh_lua_db *db, mh_txn *txn);
+/* The same for functions, from the outermost call to its end: there is no document at hand. What is pushed and queried by
+ * nested calls lives until then, too. */
+void mh_lua_db_begin_call(struct mh_lua_db *db, mh_txn *txn);
 void mh_lua_db_end(struct mh_lua_db *db);
 
 /* The document being migrated as it is now; not found when the evaluation has deleted it. */

@@ -322,7 +322,7 @@ static int make_context(lua_State *L) {
   lua_createtable(L, 0, 0);
   lua_createtable(L, 0, 3); /* its metatable */
   lua_createtable(L, 0, 1); /* what it holds */
-  mh_lua_db_push(L, &evaluation->db);
+  mh_lua_db_push(L, &evaluation->db, !evaluation->mode.verify);
   lua_setfield(L, -2, "db");
   lua_createtable(L, 0, 1); /* and what is made when it is asked for */
   lua_pushlightuserdata(L, evaluation);
@@ -348,6 +348,7 @@ static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode 
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
   evaluation->mode = *mode;
   mh_lua_set_now(evaluation->lua, (int64_t)mode->now);
+  mh_lua_db_begin_session(&evaluation->db);
   return call(evaluation, make_context, err);
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 enum {
   /* The main state and coroutines that resumed each other. Lua itself stops at 200 nested C calls (LUAI_MAXCCALLS). */
@@ -54,6 +55,14 @@ struct mh_lua_loading {
   const struct mh_lua_loading *outer;
 };
 
+/* A file as it was when it was loaded. */
+struct mh_lua_file {
+  char *path;
+  struct timespec changed;
+  off_t size;
+  ino_t inode;
+};
+
 struct mh_lua {
   lua_State *main;
   struct mh_lua_options options;
@@ -73,6 +82,7 @@ struct mh_lua {
   struct mh_error sticky; /* the first that stuck */
   struct mh_error raised; /* the last that a binding raised */
   struct mh_error caught; /* what the message handler saw; status MH_OK when it saw nothing it could tell */
+  const void *again;      /* the error value, a string or table, that is being raised again: `caught` tells of it */
   char traceback[4096];
 
   int64_t now_ms;
@@ -86,6 +96,8 @@ struct mh_lua {
   bool root_given;  /* with --scripts, not found from the first script */
   char *root_shown; /* what stands before a name below it, as the user typed it: "scripts/", or "" */
   const struct mh_lua_loading *loading;
+  struct mh_lua_file *files; /* that were loaded */
+  size_t file_count, file_room;
   mh_lua_hash hash; /* of the script that was loaded last and what it required */
 };
 
@@ -102,6 +114,10 @@ void mh_lua_clock_join(mh_lua *lua, lua_State *co);
 /* state.c */
 /* [-0,+0,-] Notes that a protected call ended with this Lua status: LUA_ERRMEM sticks. */
 void mh_lua_note(mh_lua *lua, int status);
+/* [-(nargs+1),+(nresults|1),-] As lua_pcall(), for a binding that has something to undo before it raises the error again, which it
+ * does by mh_lua_raise_again(): the traceback stays that of where it was raised first. */
+int mh_lua_protect(lua_State *L, int nargs, int nresults);
+int mh_lua_raise_again(lua_State *L); /* [-1,+0,v] */
 /* Cuts a scratch buffer back to `size`; one that became empty and had grown large is given back. */
 void mh_lua_cut(struct mh_buffer *scratch, size_t size);
 
@@ -130,6 +146,14 @@ mh_lua_hash mh_lua_hash_bytes(mh_lua_hash hash, const void *bytes, size_t size);
  * holds and required. */
 mh_status mh_lua_run_file(mh_lua *lua, const char *path, const char *shown, const char *name, mh_lua_hash *hash,
                           struct mh_error *err);
+
+/* [-0,+0,m] Keeps what a script returned, on top, as the module of its name: references find it, and require gives it too. */
+void mh_lua_keep_script(lua_State *L, const char *name, mh_lua_hash hash);
+
+/* script_changes.c */
+/* Notes a file that is about to be loaded. */
+mh_status mh_lua_note_file(mh_lua *lua, const char *path, struct mh_error *err);
+void mh_lua_files_free(mh_lua *lua);
 
 /* script_file.c */
 /* Appends the text of a script, checked, without what Lua does not read (BOM, #! line). MH_INVALID names `shown`. */

@@ -2,6 +2,7 @@
 
 #include "binding.h"
 #include "document.h"
+#include "registered.h"
 #include "migrations.h"
 #include "script.h"
 
@@ -20,7 +21,7 @@ static int refuse_result(lua_State *L, const char *path, const char *what) {
 /* Whether the value can be run. */
 static bool is_runnable(lua_State *L, int index) {
   size_t ignored;
-  return mh_lua_definition_at(L, index) || mh_lua_runner_at(L, index, &ignored);
+  return mh_lua_definition_at(L, index) || mh_lua_runner_at(L, index, &ignored) || mh_lua_registered_at(L, index);
 }
 
 static int compare_texts(const void *a, const void *b) {
@@ -38,7 +39,7 @@ static const char **push_names(lua_State *L, const char *path, int index, size_t
   lua_pushnil(L);
   for (; mh_lua_next(L, index); lua_pop(L, 1)) {
     if (!is_runnable(L, -1)) continue;
-    if (lua_type(L, -2) != LUA_TSTRING) refuse_result(L, path, "a migration without a name");
+    if (lua_type(L, -2) != LUA_TSTRING) refuse_result(L, path, "a migration or function without a name");
     names[(*count)++] = lua_tostring(L, -2);
   }
   names[*count] = NULL;
@@ -66,7 +67,7 @@ static int refuse_export(lua_State *L, int index, const char *path, const char *
   lua_pushstring(L, export);
   mh_lua_rawget(L, index);
   if (!lua_isnil(L, -1))
-    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, not a migration", export, path, mh_lua_type_name(L, -1));
+    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, neither a migration nor a function", export, path, mh_lua_type_name(L, -1));
   else
     mh_fail(&err, MH_USAGE, "%s returns no \"%.200s\"; %s", path, export, mh_lua_suggestion(export, names, text));
   return mh_lua_raise(L, &err);
@@ -94,7 +95,7 @@ void mh_lua_push_export(lua_State *L, int index, const char *path, const char *e
     refuse_result(L, path, what);
   }
   const char **names = push_names(L, path, index, &count);
-  if (count == 0) refuse_result(L, path, "a table without a migration");
+  if (count == 0) refuse_result(L, path, "a table without a migration or function");
   if (!export && count > 1) refuse_several(L, path, names);
   const char *name = export ? export : names[0];
   lua_pushstring(L, name);

@@ -29,13 +29,13 @@ static void append_indexes(struct mh_buffer *text, const struct mh_table *table)
 }
 
 void mh_lua_notice_many(lua_State *L, struct mh_lua_notice *notice, const mh_txn *txn, const char *call,
-                        const char *table, bool indexed) {
+                        const char *table, bool of_call, bool indexed) {
   if (!notice || !notice->tell || atomic_exchange(&notice->told_many, true)) return;
   char place[sizeof((struct mh_error *)0)->place];
   struct mh_buffer text = {0};
   mh_lua_script_place(L, place, sizeof place);
-  mh_buffer_format(&text, "%s: %s reads more than %d documents of %s for one that is migrated; ", place, call,
-                   MH_LUA_MANY_DOCUMENTS, table);
+  mh_buffer_format(&text, "%s: %s reads more than %d documents of %s%s; ", place, call, MH_LUA_MANY_DOCUMENTS, table,
+                   of_call ? "" : " for one that is migrated");
   if (indexed) mh_buffer_append_text(&text, "narrow its range with further conditions, q:eq(...), q:gte(...), q:lt(...)");
   else append_indexes(&text, mh_txn_table(txn, mh_slice_text(table)));
   if (mh_buffer_append(&text, "", 1)) notice->tell(notice->self, (const char *)text.data);

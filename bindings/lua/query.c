@@ -27,6 +27,7 @@ enum state { BUILDING, WALKING, CLOSED };
 struct query {
   struct mh_lua_db *db;
   uint64_t evaluation; /* that it belongs to */
+  bool of_call;        /* which is one of functions */
   enum state state;
   bool indexed, ordered, descending, filtered;
   uint32_t read;       /* documents, as far as it matters for the notice */
@@ -38,7 +39,7 @@ struct query {
 
 int mh_lua_query_new(lua_State *L, struct mh_lua_db *db, struct mh_slice table) {
   struct query *query = lua_newuserdatauv(L, sizeof *query, USER_VALUES);
-  *query = (struct query){.db = db, .evaluation = db->evaluation};
+  *query = (struct query){.db = db, .evaluation = db->evaluation, .of_call = db->use == MH_LUA_CALLING};
   memcpy(query->table, table.data, table.size); /* a name that may be: at most MH_NAME_MAX */
   luaL_setmetatable(L, type_name);
   return 1;
@@ -51,8 +52,8 @@ static bool is_alive(const struct query *query) {
 
 static void check_alive(lua_State *L, const char *call, const struct query *query) {
   if (!is_alive(query))
-    mh_lua_binding_fail(L, call, "this query belongs to a document whose migration has ended; make a new one with "
-                                 "ctx.db:query(\"%s\")", query->table);
+    mh_lua_binding_fail(L, call, "this query belongs to a %s has ended; make a new one with ctx.db:query(\"%s\")",
+                        query->of_call ? "call that" : "document whose migration", query->table);
 }
 
 /* The query that method `call` was called on, still being built. */
@@ -199,7 +200,7 @@ static bool read_next(lua_State *L, const char *call, struct query *query, struc
   bool found;
   if (mh_query_next(opened(query), document, &found, &err)) mh_lua_binding_raise(L, call, &err);
   if (found && query->read <= MH_LUA_MANY_DOCUMENTS && query->read++ == MH_LUA_MANY_DOCUMENTS)
-    mh_lua_notice_many(L, query->db->notice, query->db->txn, call, query->table, query->indexed);
+    mh_lua_notice_many(L, query->db->notice, query->db->txn, call, query->table, query->of_call, query->indexed);
   return found;
 }
 

@@ -3,7 +3,7 @@
 #define MH_LUA_REFS_H
 
 #include "exports.h"
-#include "function.h"
+#include "registered.h"
 
 enum mh_lua_ref_kind { MH_LUA_REF_FUNCTION, MH_LUA_REF_MIGRATION, MH_LUA_REF_RUNNER };
 

@@ -9,10 +9,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* Upvalues: modules by name, each { value, hash }; Lua's own require where scripts may be unsafe, else nil. */
-enum { MODULES = 1, LUAS_REQUIRE = 2, VALUE = 1, HASH = 2 };
+/* The upvalue of require: Lua's own where scripts may be unsafe, else nil. What is kept of a module. */
+enum { LUAS_REQUIRE = 1, VALUE = 1, HASH = 2 };
 
-/* The registry key of the modules: its address. */
+/* The registry key of the modules, a table by name: its address. */
 static const char modules_key = 0;
 
 /* A hash as it is kept: its bytes as a string. */
@@ -26,17 +26,16 @@ static mh_lua_hash hash_at(lua_State *L, int index) {
 static mh_status check_name(struct mh_slice name, char below[PATH_MAX], struct mh_error *err) {
   const char *text = (const char *)name.data;
   if (name.size >= PATH_MAX || memchr(text, 0, name.size)) {
-    return mh_fail(err, MH_SCRIPT, "require: '%.200s' is no name", text);
+    return mh_fail(err, MH_SCRIPT, "'%.200s' is no name", text);
   }
   if (name.size > 4 && strcmp(text + name.size - 4, ".lua") == 0) {
-    return mh_fail(err, MH_SCRIPT, "require('%s'): write '%.*s', without .lua", text, (int)name.size - 4, text);
+    return mh_fail(err, MH_SCRIPT, "write '%.*s', without .lua", (int)name.size - 4, text);
   }
   char before = '/';
   for (size_t i = 0; i <= name.size; i++) {
     char c = text[i] == '.' || text[i] == '\\' ? '/' : text[i];
     if (before == '/' && (c == '/' || c == 0)) {
-      return mh_fail(err, MH_SCRIPT,
-                     "require('%s'): a name is a path below the directory of scripts, such as 'lib/roles'", text);
+      return mh_fail(err, MH_SCRIPT, "a name is a path below the directory of scripts, such as 'lib/roles'");
     }
     below[i] = before = c;
   }
@@ -67,22 +66,20 @@ static mh_status fail_missing(const mh_lua *lua, lua_State *L, const char *name,
   size_t parent = (size_t)(strrchr(shown, '/') ? strrchr(shown, '/') + 1 - shown : 0);
   snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
   if (!mh_lua_nearest_file(directory, slash + 1, nearest, sizeof nearest)) {
-    return mh_fail(err, MH_SCRIPT, "require('%s'): there is no %s; the directory of scripts is %s", name, shown,
-                   lua->root);
+    return mh_fail(err, MH_SCRIPT, "there is no %s; the directory of scripts is %s", shown, lua->root);
   }
-  return mh_fail(err, MH_SCRIPT, "require('%s'): there is no %s; did you mean %.*s%s?", name, shown, (int)parent, shown,
-                 nearest);
+  return mh_fail(err, MH_SCRIPT, "there is no %s; did you mean %.*s%s?", shown, (int)parent, shown, nearest);
 }
 
 /* Pushes what the module returned. *missing, and nothing pushed, when there is no such file. */
 static mh_status run_module(mh_lua *lua, lua_State *L, const char *name, mh_lua_hash *hash, bool *missing,
                             struct mh_error *err) {
   char path[PATH_MAX], shown[PATH_MAX], real[PATH_MAX];
-  if (!lua->root) return mh_fail(err, MH_SCRIPT, "require('%s'): say where scripts are, with --scripts DIR", name);
+  if (!lua->root) return mh_fail(err, MH_SCRIPT, "say where scripts are, with --scripts DIR");
   size_t root = strlen(lua->root);
   if ((size_t)snprintf(path, sizeof path, "%s/%s.lua", lua->root, name) >= sizeof path ||
       (size_t)snprintf(shown, sizeof shown, "%s%s.lua", lua->root_shown, name) >= sizeof shown) {
-    return mh_fail(err, MH_SCRIPT, "require('%.200s...'): the name is too long", name);
+    return mh_fail(err, MH_SCRIPT, "the name is too long");
   }
   if (!realpath(path, real)) {
     *missing = errno == ENOENT || errno == ENOTDIR;
@@ -90,9 +87,15 @@ static mh_status run_module(mh_lua *lua, lua_State *L, const char *name, mh_lua_
     return mh_fail_errno(err, errno, "%s", shown);
   }
   if (strncmp(real, lua->root, root) != 0 || (root > 1 && real[root] != '/')) {
-    return mh_fail(err, MH_SCRIPT, "require('%s'): %s leads out of the directory of scripts, to %s", name, shown, real);
+    return mh_fail(err, MH_SCRIPT, "%s leads out of the directory of scripts, to %s", shown, real);
   }
   return mh_lua_run_file(lua, real, shown, name, hash, err);
+}
+
+/* Says which module is at fault, unless it is one that ran, and failed at a line of its own. [-0,+0,v] */
+static int raise_named(lua_State *L, const char *call, struct mh_slice name, struct mh_error *err) {
+  if (!err->place[0]) mh_error_at(err, "%s('%.*s')", call, (int)(name.size < 200 ? name.size : 200), name.data);
+  return mh_lua_raise(L, err);
 }
 
 /* The rest of the call is Lua's own require. [-0,+?,me] */
@@ -104,6 +107,44 @@ static int call_luas_require(lua_State *L) {
   return lua_gettop(L);
 }
 
+/* Keeps what the module returned, on top. [-0,+0,me] */
+static void keep_module(lua_State *L, const char *below, mh_lua_hash hash) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, VALUE);
+  lua_pushlstring(L, (const char *)&hash, sizeof hash);
+  lua_rawseti(L, -2, HASH);
+  lua_setfield(L, -2, below);
+  lua_pop(L, 1);
+}
+
+/* Pushes what the module returned; it is run where it was not yet. *missing, and nothing pushed, when there is no such file.
+ * [-0,+1,me] */
+static mh_status push_module(lua_State *L, const char *below, mh_lua_hash *hash, bool *missing, struct mh_error *err) {
+  mh_lua *lua = mh_lua_of(L);
+  *missing = false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key);
+  if (lua_getfield(L, -1, below) != LUA_TNIL) {
+    lua_rawgeti(L, -1, HASH);
+    *hash = hash_at(L, -1);
+    lua_rawgeti(L, -2, VALUE);
+    lua_replace(L, -4);
+    lua_pop(L, 2);
+    return MH_OK;
+  }
+  lua_pop(L, 2);
+  mh_status status = check_cycle(lua, below, err);
+  if (!status) status = run_module(lua, L, below, hash, missing, err);
+  if (status) return status;
+  if (lua_isnil(L, -1)) { /* as in Lua: it is loaded, and has nothing to give */
+    lua_pop(L, 1);
+    lua_pushboolean(L, 1);
+  }
+  keep_module(L, below, *hash);
+  return MH_OK;
+}
+
 /* require(name) [-0,+1,me] */
 static int require(lua_State *L) {
   mh_lua *lua = mh_lua_of(L);
@@ -113,39 +154,31 @@ static int require(lua_State *L) {
   mh_lua_hash hash;
   bool missing = false;
   name.data = (const uint8_t *)luaL_checklstring(L, 1, &name.size);
-  if (check_name(name, below, &err)) return mh_lua_raise(L, &err);
-  if (lua_getfield(L, lua_upvalueindex(MODULES), below) != LUA_TNIL) {
-    lua_rawgeti(L, -1, HASH);
-    hash = hash_at(L, -1);
-    lua->hash = mh_lua_hash_bytes(lua->hash, &hash, sizeof hash);
-    lua_rawgeti(L, -2, VALUE);
-    return 1;
-  }
-  if (check_cycle(lua, below, &err)) return mh_lua_raise(L, &err);
-  if (run_module(lua, L, below, &hash, &missing, &err)) {
-    if (missing && !lua_isnil(L, lua_upvalueindex(LUAS_REQUIRE))) return call_luas_require(L);
-    return mh_lua_raise(L, &err);
-  }
-  if (lua_isnil(L, -1)) { /* as in Lua: it is loaded, and has nothing to give */
-    lua_pop(L, 1);
-    lua_pushboolean(L, 1);
-  }
-  lua_createtable(L, 2, 0);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, VALUE);
-  lua_pushlstring(L, (const char *)&hash, sizeof hash);
-  lua_rawseti(L, -2, HASH);
-  lua_setfield(L, lua_upvalueindex(MODULES), below);
+  mh_status status = check_name(name, below, &err);
+  if (!status) status = push_module(L, below, &hash, &missing, &err);
+  if (status && missing && !lua_isnil(L, lua_upvalueindex(LUAS_REQUIRE))) return call_luas_require(L);
+  if (status) return raise_named(L, "require", name, &err);
   lua->hash = mh_lua_hash_bytes(lua->hash, &hash, sizeof hash);
   return 1;
 }
 
+void mh_lua_push_module(lua_State *L, const char *call, struct mh_slice name, char below[PATH_MAX], char hash[33]) {
+  struct mh_error err;
+  mh_lua_hash found;
+  bool missing;
+  mh_status status = check_name(name, below, &err);
+  if (!status) status = push_module(L, below, &found, &missing, &err);
+  if (status) raise_named(L, call, name, &err);
+  mh_lua_hash_text(found, hash);
+}
+
+void mh_lua_keep_script(lua_State *L, const char *name, mh_lua_hash hash) { keep_module(L, name, hash); }
+
 void mh_lua_require_open(lua_State *L) {
   lua_createtable(L, 0, 0);
-  lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
   lua_getglobal(L, "require"); /* nil in the sandbox */
-  lua_pushcclosure(L, require, 2);
+  lua_pushcclosure(L, require, 1);
   lua_setglobal(L, "require");
 }
 

@@ -180,7 +180,8 @@ static int run_chunk(lua_State *L) {
 mh_status mh_lua_run_file(mh_lua *lua, const char *path, const char *shown, const char *name, mh_lua_hash *hash,
                           struct mh_error *err) {
   struct mh_buffer text = {0};
-  mh_status status = mh_lua_read_file(path, shown, &text, err);
+  mh_status status = mh_lua_note_file(lua, path, err);
+  if (!status) status = mh_lua_read_file(path, shown, &text, err);
   if (status) {
     mh_buffer_free(&text);
     return status;
@@ -201,6 +202,22 @@ mh_status mh_lua_run_file(mh_lua *lua, const char *path, const char *shown, cons
   return status;
 }
 
+/* keep(name, result), of the script that was loaded last: result [-0,+1,m] */
+static int keep(lua_State *L) {
+  mh_lua_keep_script(L, lua_tostring(L, 1), mh_lua_of(L)->hash);
+  return 1;
+}
+
+/* Within the fence. */
+static mh_status keep_script(mh_lua *lua, const char *name, struct mh_error *err) {
+  lua_State *L = mh_lua_state(lua);
+  lua_pushcfunction(L, keep);
+  lua_insert(L, -2);
+  lua_pushstring(L, name);
+  lua_insert(L, -2);
+  return mh_lua_call(lua, 2, 1, err);
+}
+
 mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err) {
   char real[PATH_MAX], name[PATH_MAX];
   const char *below;
@@ -211,7 +228,7 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err) {
   if (status) return status;
   lua->hash = hash;
   lua_State *L = mh_lua_state(lua);
-  if (!lua_isnil(L, -1)) return MH_OK;
+  if (!lua_isnil(L, -1)) return keep_script(lua, name, err);
   lua_pop(L, 1);
   mh_fail(err, MH_INVALID, "the script returns nothing; end it with: return migrations.define { table = ..., "
                            "migrateOne = function(ctx, doc) ... end }");

@@ -5,6 +5,8 @@
 
 #include "state.h"
 
+#include <limits.h>
+
 /* [-0,+1,-] Runs a file and pushes what it returned, which is never nil. The text may begin with a BOM or a #! line,
  * and be of 16 MiB.
  *   MH_INVALID  no such file (names the nearest), no text in UTF-8, bytecode, too large, nothing returned
@@ -15,6 +17,12 @@ mh_status mh_lua_load(mh_lua *lua, const char *path, struct mh_error *err);
  * file need not exist. MH_USAGE when it is not below the root, MH_INVALID when its directory does not exist. */
 mh_status mh_lua_script_name(mh_lua *lua, const char *path, const char *export, char *name, size_t size,
                              struct mh_error *err);
+
+/* [-0,+1,e] Pushes what the module of that name ("lib/roles" or "lib.roles") returned, which is loaded where it was not yet. Raises
+ * as require() does, `call` in its place. `below`: its path below the root, without .lua. */
+void mh_lua_push_module(lua_State *L, const char *call, struct mh_slice name, char below[PATH_MAX], char hash[33]);
+/* Whether a file that was loaded has changed since, or is gone. */
+bool mh_lua_files_changed(const mh_lua *lua);
 
 /* [-0,+2|0,me] The name of a value that a module which was required returned, or has in the table it returned: "lib/roles",
  * "other:export", the first by name; and that of the module: "lib/roles", "other". `hash` is as mh_lua_script_hash() gives it

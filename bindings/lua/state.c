@@ -172,9 +172,13 @@ static void catch_text(mh_lua *lua, lua_State *L, const char *text) {
   copy_text(caught->message, sizeof caught->message, text + prefix);
 }
 
-/* The message handler: allocates nothing, so that it works when memory is short. [-0,+0,-] */
+/* The message handler: allocates nothing, so that it works when memory is short. What was caught and raised again is known
+ * already, from where it was raised first. [-0,+0,-] */
 static int on_error(lua_State *L) {
   mh_lua *lua = mh_lua_of(L);
+  const void *again = lua->again;
+  lua->again = NULL;
+  if (again && lua_topointer(L, 1) == again) return 1;
   if (!lua->sticks) write_traceback(L, lua->traceback, sizeof lua->traceback);
   lua->caught.status = MH_OK;
   if (lua_type(L, 1) == LUA_TSTRING) {
@@ -246,6 +250,22 @@ static bool has_failed(const mh_lua *lua) { return lua->sticks || (lua->marks &&
 bool mh_lua_call_again(mh_lua *lua) {
   mh_lua_clock_again(lua);
   return !has_failed(lua);
+}
+
+int mh_lua_protect(lua_State *L, int nargs, int nresults) {
+  mh_lua *lua = mh_lua_of(L);
+  int handler = lua_gettop(L) - nargs;
+  lua_pushcfunction(L, on_error);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, nargs, nresults, handler);
+  lua_remove(L, handler);
+  mh_lua_note(lua, status);
+  return status;
+}
+
+int mh_lua_raise_again(lua_State *L) {
+  mh_lua_of(L)->again = lua_topointer(L, -1);
+  return lua_error(L);
 }
 
 mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err) {
@@ -326,6 +346,7 @@ void mh_lua_free(mh_lua *lua) {
   mh_lua_encoder_free(lua->encoder);
   mh_buffer_free(&lua->text);
   mh_buffer_free(&lua->bson);
+  mh_lua_files_free(lua);
   free(lua->root);
   free(lua->root_shown);
   free(lua);
