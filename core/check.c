@@ -203,10 +203,10 @@ static mh_status choose_tables(struct mh_checking *checking, struct mh_error *er
   struct mh_check_report *report = checking->report;
   const mh_catalogue *catalogue = checking->catalogue;
   size_t named = checking->options->table_count;
-  report->tables = calloc((named ? named : catalogue->table_count) + 1, sizeof *report->tables);
+  report->tables = calloc((named ? named : catalogue->all_table_count) + 1, sizeof *report->tables);
   if (!report->tables) return mh_fail_nomem(err);
   if (named) return choose_named(checking, err);
-  for (size_t i = 0; i < catalogue->table_count; i++)
+  for (size_t i = 0; i < catalogue->all_table_count; i++)
     memcpy(report->tables[report->table_count++].name, catalogue->tables[i].name, sizeof catalogue->tables[i].name);
   return MH_OK;
 }
@@ -227,6 +227,12 @@ static mh_status add_up(struct mh_checking *checking, struct mh_error *err) {
   return status;
 }
 
+/* Nobody asked for a table of the system's, so one with nothing in it is not told of. */
+static bool is_left_out(const struct mh_checking *checking, const struct mh_table *table,
+                        const struct mh_check_part *part) {
+  return mh_table_is_system(table) && !checking->options->table_count && !part->documents && !part->finding_count;
+}
+
 static mh_status check_tables(struct mh_checking *checking, struct mh_error *err) {
   struct mh_check_report *report = checking->report;
   mh_status status = MH_OK;
@@ -240,6 +246,7 @@ static mh_status check_tables(struct mh_checking *checking, struct mh_error *err
     if (!table) continue; /* it was dropped meanwhile */
     kept++;
     status = check_table(checking, table, part, err);
+    if (!status && is_left_out(checking, table, part)) free_part(&report->tables[--kept]);
   }
   report->table_count = kept;
   return status;

@@ -67,7 +67,7 @@ uint64_t mh_check_faults(const struct mh_check_part *part);
 
 struct mh_check_report {
   struct mh_check_part store;
-  struct mh_check_part *tables; /* those asked for, sorted by name */
+  struct mh_check_part *tables; /* those asked for, sorted by name; of all, those of the system's that hold anything come last */
   size_t table_count;
 };
 

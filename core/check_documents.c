@@ -1,6 +1,7 @@
 #include "check_parts.h"
 
 #include "breaches.h"
+#include "jobs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,13 @@ static void note_foreign(struct looking *looking, struct mh_slice id) {
   memcpy(looking->foreign_id, id.data, id.size);
 }
 
+/* A row of the system's table. What Convex would say of it, nobody asks. */
+static mh_status look_at_job(struct mh_check_table *check, const struct mh_document *document, struct mh_error *err) {
+  struct mh_job job;
+  struct mh_error fault;
+  return mh_job_parse(document, &job, &fault) ? mh_checking_add(check->part, MH_FINDING_DOCUMENT, &fault, err) : MH_OK;
+}
+
 static mh_status look_at(void *self, struct mh_slice key, struct mh_slice bson, struct mh_error *err) {
   struct looking *looking = self;
   struct mh_check_table *check = looking->check;
@@ -106,6 +114,7 @@ static mh_status look_at(void *self, struct mh_slice key, struct mh_slice bson, 
   if (table->validator && !mh_validator_fits_document(table->validator, bson))
     status = mh_breaches_add(&looking->breaches, table->validator, bson, err);
   if (!status) status = sum_entries(check, &document, err);
+  if (!status && mh_table_is_system(table)) return look_at_job(check, &document, err);
   if (!status && check->checking->options->convex) status = mh_convex_look(&looking->convex, table, id, bson, err);
   return status;
 }

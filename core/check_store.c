@@ -112,9 +112,9 @@ static mh_status check_twice(struct mh_checking *checking, struct mh_error *err)
   const mh_catalogue *catalogue = checking->catalogue;
   size_t count = 0;
   mh_space *spaces =
-      malloc((2 * catalogue->table_count + catalogue->watch_count + 2 * catalogue->index_count + 1) * sizeof *spaces);
+      malloc((2 * catalogue->all_table_count + catalogue->watch_count + 2 * catalogue->index_count + 1) * sizeof *spaces);
   if (!spaces) return mh_fail_nomem(err);
-  for (size_t i = 0; i < catalogue->table_count; i++) {
+  for (size_t i = 0; i < catalogue->all_table_count; i++) {
     spaces[count++] = catalogue->tables[i].documents;
     spaces[count++] = catalogue->tables[i].ids;
   }

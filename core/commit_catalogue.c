@@ -31,7 +31,7 @@ static mh_status put_table(mh_commit *commit, const char *name, const struct mh_
 
 mh_status mh_commit_add_table(mh_commit *commit, const char *name, uint32_t number, mh_space documents, mh_space ids,
                               bool foreign, double last_issued, struct mh_error *err) {
-  if (!number) number = mh_catalogue_free_number(commit->catalogue);
+  if (!number) number = mh_catalogue_free_number(commit->catalogue, MH_TABLE_NUMBER_FIRST);
   const struct mh_table table = {.number = number, .documents = documents, .ids = ids, .foreign = foreign};
   mh_status status = put_table(commit, name, &table, err);
   struct mh_touched *touched = status ? NULL : mh_commit_touch(commit, number, err);

@@ -90,7 +90,7 @@ mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_cont
     if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   }
   mh_commit_abort(commit);
-  if (!status && *found && mh_run_is_live(record->state)) record->state = MH_RUN_INTERRUPTED;
+  if (!status && *found && mh_run_is_live(record->state)) record->state = mh_run_left_state(record);
   return status;
 }
 

@@ -25,7 +25,7 @@ mh_status mh_control_read(mh_kv_txn *txn, const char *name, struct mh_control *c
 mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err);
 
 /* From elsewhere: asks the live run of that name. What was asked before and is not done yet is kept where `control` does
- * not say otherwise, a cancel always. `record`: as it was found, interrupted where its process is dead; asked only if
+ * not say otherwise, a cancel always. `record`: as it was found, interrupted or pending where its process is dead; asked only if
  * mh_run_is_live(record->state). *found: there is such a record. */
 mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
                          struct mh_run_record *record, bool *found, struct mh_error *err);

@@ -326,7 +326,7 @@ static mh_status refuse_breaches(const struct mh_deploy_report *report, struct m
 static mh_status compile(struct mh_deploying *deploying, mh_catalogue *catalogue, struct mh_error *err) {
   struct mh_deploy_report *report = deploying->report;
   report->catalogue = mh_catalogue_share(catalogue);
-  const struct mh_id_tables tables = {catalogue->id_tables, catalogue->table_count};
+  const struct mh_id_tables tables = mh_catalogue_id_tables(catalogue);
   return mh_schema_read(deploying->options->schema, &tables, &report->schema, err);
 }
 

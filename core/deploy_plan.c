@@ -55,18 +55,23 @@ static mh_status plan_table(struct mh_deploy_report *report, const mh_catalogue 
   return status;
 }
 
+static mh_status plan_table_removals(struct mh_deploy_report *report, const struct mh_table *table, struct mh_error *err) {
+  const struct mh_schema_table *wanted = mh_schema_table(report->schema, mh_slice_text(table->name));
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < table->index_count; i++) {
+    const struct mh_index *index = &table->indexes[i];
+    const struct mh_schema_index *same = wanted ? mh_schema_index(wanted, mh_slice_text(index->name)) : NULL;
+    if (mh_index_is_pending(index) || (same && mh_index_fields_equal(&same->fields, &index->fields))) continue;
+    status = note_index(report, table->name, index->name, MH_INDEX_REMOVED, index->state == MH_INDEX_STAGED, err);
+  }
+  return status;
+}
+
 /* The indexes that there are and the schema does not want. */
 static mh_status plan_removals(struct mh_deploy_report *report, const mh_catalogue *catalogue, struct mh_error *err) {
   mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < catalogue->index_count; i++) {
-    const struct mh_index *index = &catalogue->indexes[i];
-    const struct mh_table *table = mh_catalogue_table_of_number(catalogue, index->table_number);
-    if (mh_index_is_pending(index) || !table) continue;
-    const struct mh_schema_table *wanted = mh_schema_table(report->schema, mh_slice_text(table->name));
-    const struct mh_schema_index *same = wanted ? mh_schema_index(wanted, mh_slice_text(index->name)) : NULL;
-    if (!same || !mh_index_fields_equal(&same->fields, &index->fields))
-      status = note_index(report, table->name, index->name, MH_INDEX_REMOVED, index->state == MH_INDEX_STAGED, err);
-  }
+  for (size_t i = 0; !status && i < catalogue->table_count; i++)
+    status = plan_table_removals(report, &catalogue->tables[i], err);
   return status;
 }
 

@@ -21,7 +21,7 @@ mh_status mh_export_write_fd(void *self, struct mh_slice text, struct mh_error *
 
 static mh_status find_table(const mh_txn *txn, const char *name, const struct mh_table **table, struct mh_error *err) {
   *table = mh_txn_table(txn, mh_slice_text(name));
-  if (*table) return MH_OK;
+  if (*table) return mh_table_refuse_system(*table, err);
   const char *nearest = mh_catalogue_nearest(mh_txn_catalogue(txn), mh_slice_text(name));
   return mh_fail(err, MH_INVALID, "there is no table '%.80s'%s%s%s", name, nearest ? "; did you mean '" : "",
                  nearest ? nearest : "", nearest ? "'?" : "");

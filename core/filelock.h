@@ -14,12 +14,13 @@ typedef struct mh_filelock mh_filelock;
 mh_status mh_filelock_open(const char *path, bool create, mh_filelock **lock, struct mh_error *err);
 void mh_filelock_close(mh_filelock *lock); /* NULL is allowed */
 
-/* Takes byte `byte`, waiting for it. */
+/* Any thread may call these. Takes byte `byte`, waiting for it: for this handle to give it back, too. */
 mh_status mh_filelock_wait(mh_filelock *lock, uint64_t byte, struct mh_error *err);
 /* Takes it if nobody has it: this handle neither. */
 mh_status mh_filelock_try(mh_filelock *lock, uint64_t byte, bool *taken, struct mh_error *err);
 /* Whether anybody holds it, this handle too; takes nothing. */
 mh_status mh_filelock_test(mh_filelock *lock, uint64_t byte, bool *held, struct mh_error *err);
+/* Gives it back. One that is not held stays as it is. */
 void mh_filelock_release(mh_filelock *lock, uint64_t byte);
 
 #endif

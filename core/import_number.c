@@ -39,11 +39,12 @@ static mh_status adopt(mh_commit *commit, const struct mh_table *table, uint32_t
   const mh_catalogue *catalogue = mh_commit_catalogue(commit);
   const struct mh_table *holder = mh_catalogue_table_of_number(catalogue, number);
   *adopted = false;
-  if (catalogue->next) return MH_OK;
+  if (catalogue->next || (holder && mh_table_is_system(holder))) return MH_OK;
   mh_status status = is_unwritten(commit, table, adopted, err);
   if (!status && *adopted && holder) status = is_unwritten(commit, holder, adopted, err);
   if (status || !*adopted) return status;
-  if (holder) status = mh_commit_renumber_table(commit, holder, mh_catalogue_free_number(catalogue), err);
+  const uint32_t free_number = mh_catalogue_free_number(catalogue, MH_TABLE_NUMBER_FIRST);
+  if (holder) status = mh_commit_renumber_table(commit, holder, free_number, err);
   return status ? status : mh_commit_renumber_table(commit, table, number, err);
 }
 

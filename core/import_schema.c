@@ -21,13 +21,14 @@ static mh_status compile_if_foreign(struct mh_importing *importing, struct mh_er
   const mh_catalogue *catalogue = importing->catalogue;
   struct mh_fitting *fitting = &importing->fitting;
   const struct mh_schema_table *schema = mh_schema_table(catalogue->active, mh_slice_text(importing->before->name));
-  fitting->id_tables = calloc(catalogue->table_count + 1, sizeof *fitting->id_tables);
+  struct mh_id_tables tables = mh_catalogue_id_tables(catalogue);
+  fitting->id_tables = calloc(tables.count + 1, sizeof *fitting->id_tables);
   if (!fitting->id_tables) return mh_fail_nomem(err);
-  for (size_t i = 0; i < catalogue->table_count; i++) {
-    fitting->id_tables[i] = catalogue->id_tables[i];
+  for (size_t i = 0; i < tables.count; i++) {
+    fitting->id_tables[i] = tables.tables[i];
     if (&catalogue->tables[i] == importing->before) fitting->id_tables[i].foreign = true;
   }
-  const struct mh_id_tables tables = {fitting->id_tables, catalogue->table_count};
+  tables.tables = fitting->id_tables;
   return mh_validator_compile(&schema->definition, &tables, &fitting->if_foreign, err);
 }
 

@@ -8,7 +8,8 @@
  * not at all, whatever dies, and nothing has to say that it is running but a lock (worker.h). Rows are written by these
  * functions only; scripts read them by ctx.db.system.
  *
- * The table is one like any other, of a number that is the system's, made with the store. Its index "by_completion" over
+ * The table is one like any other, of a number that is the system's, made with the store (system_tables.h); where an older one
+ * was opened for reading it is not there, and nothing is found. Its index "by_completion" over
  * completedTime, scheduledTime has the pending ones first, in the order in which they are due: by time, then by creation. */
 #ifndef MH_JOBS_H
 #define MH_JOBS_H
@@ -50,13 +51,18 @@ struct mh_job_request {
   double scheduled;           /* ms since the epoch, finite */
 };
 /* Adds a pending row in the transaction; `id` gets its id, with a zero behind it. MH_INVALID: a name that is none or longer than
- * MH_JOB_NAME_BYTES_MAX, a row beyond the limit of a document. */
+ * MH_JOB_NAME_BYTES_MAX, a row beyond the limits of a document (the arguments are nested two deeper in it). MH_REFUSED: the
+ * table is not there. */
 mh_status mh_job_schedule(mh_txn *txn, const struct mh_job_request *request, char id[MH_ID_TEXT_MAX + 1],
                           struct mh_error *err);
-/* Makes a pending row `canceled` at `now`; one in another state stays as it is (Convex). */
+/* The keys of the rows that the transaction has added and not canceled, in the order of scheduling; free() the array, NULL for
+ * none. */
+mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, struct mh_error *err);
+/* Makes a pending row `canceled` at `now`; one that is over, or gone, by then stays as it is (Convex). */
 mh_status mh_job_cancel(mh_txn *txn, const struct mh_job *job, double now, struct mh_error *err);
 /* Ends a pending one, `now`: success, failed (with `error`), canceled. The transaction is stored only if the row is by then as
- * it was read: two that run the same job cannot both store what they did. */
+ * its snapshot has it: two that run the same job cannot both store what they did. One that the transaction itself has ended
+ * before (a job that cancels itself) stays as it is; MH_STALE: it is over, or gone, in the snapshot. */
 mh_status mh_job_end(mh_txn *txn, const struct mh_job *job, enum mh_job_state state, const char *error, double now,
                      struct mh_error *err);
 
@@ -66,7 +72,8 @@ mh_status mh_job_walk_open(mh_txn *txn, mh_job_walk **walk, struct mh_error *err
 void mh_job_walk_close(mh_job_walk *walk); /* NULL is allowed */
 mh_status mh_job_walk_next(mh_job_walk *walk, struct mh_job *job, bool *found, struct mh_error *err);
 
-/* Drops, in the transaction, rows that were over before `before` (ms), the oldest first, at most `most` of them. */
+/* Drops, in the transaction, rows that were over before `before` (ms), the oldest first, at most `most` of them. Damaged ones
+ * stay. */
 mh_status mh_jobs_sweep(mh_txn *txn, double before, size_t most, size_t *dropped, struct mh_error *err);
 
 #endif

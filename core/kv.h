@@ -101,6 +101,16 @@ mh_status mh_kv_cursor_delete(mh_kv_cursor *cursor, struct mh_slice key, bool *f
 /* Adds behind the last key, which must be smaller: MH_INVALID when it is not. Fills pages to the brim. */
 mh_status mh_kv_append(mh_kv_cursor *cursor, struct mh_slice key, struct mh_slice value, struct mh_error *err);
 
+/* Sleeping until somebody commits: another process, or this one. What is committed costs nothing but when it is waited for. */
+typedef struct mh_kv_changes mh_kv_changes;
+mh_status mh_kv_changes_open(mh_kv *kv, mh_kv_changes **changes, struct mh_error *err);
+void mh_kv_changes_close(mh_kv_changes *changes); /* NULL is allowed */
+/* Returns when a renewed snapshot would show a later commit than `snapshot` does (*changed), at `until_ms` (since the epoch;
+ * INFINITY: never), or when *stop is set (NULL: never) by a handler of a signal that this thread takes: it is looked at with
+ * signals held back, so none is slept over. While nothing is committed it wakes once a second, to see that the clock was set. */
+mh_status mh_kv_changes_wait(mh_kv_changes *changes, const mh_kv_txn *snapshot, double until_ms, _Atomic bool *stop,
+                             bool *changed, struct mh_error *err);
+
 /* For a handler of SIGBUS and SIGSEGV: if the address at which this process faulted lies in the data file of a store, or
  * `code`, the instruction that did it (NULL: not known), in the engine, says on standard error that the store is damaged,
  * and ends the process with status 1. Else returns. */

@@ -51,6 +51,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER(RECORD, MH_MEMBER_U64, resumed_at),
     MH_MEMBER(RECORD, MH_MEMBER_DOUBLE, rate),
     MH_MEMBER_TEXT(RECORD, next),
+    MH_MEMBER_TEXT(RECORD, job),
     MH_MEMBER_TEXT(RECORD, error),
     MH_MEMBER_TEXT(RECORD, error_place),
     MH_MEMBER_TEXT(RECORD, error_id),
@@ -140,11 +141,13 @@ mh_status mh_migration_table(const struct mh_migration *migration, mh_store *sto
                              const struct mh_table **table, struct mh_error *err) {
   struct mh_slice name = mh_slice_text(migration->table);
   *table = mh_catalogue_table(catalogue, name);
-  if (*table) return MH_OK;
-  const char *nearest = mh_catalogue_nearest(catalogue, name);
-  mh_fail(err, MH_INVALID, nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s",
-          migration->table, mh_store_directory(store), nearest);
-  return mh_error_at(err, "%s", migration->script);
+  const char *nearest = *table ? NULL : mh_catalogue_nearest(catalogue, name);
+  mh_status status =
+      *table ? mh_table_refuse_system(*table, err)
+             : mh_fail(err, MH_INVALID,
+                       nearest ? "there is no table %s in %s; did you mean %s?" : "there is no table %s in %s",
+                       migration->table, mh_store_directory(store), nearest);
+  return status ? mh_error_at(err, "%s", migration->script) : MH_OK;
 }
 
 mh_status mh_migration_range(const struct mh_migration *migration, mh_txn *txn, double now, struct mh_buffer *range,

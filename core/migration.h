@@ -91,8 +91,12 @@ void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state);
 /* The same to `failed`. `document_id`: of the document that failed, "" for none; `traceback`: "" for none. */
 void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,
                         const char *traceback);
+/* What one is, that says inProgress or paused and whose run is dead: a job that carries it will go on with it. */
+static inline enum mh_run_state mh_run_left_state(const struct mh_run_record *record) {
+  return record->job[0] ? MH_RUN_PENDING : MH_RUN_INTERRUPTED;
+}
 /* All records in the order of their latest start; free() the array. One that says inProgress or paused and whose run is
- * dead reads as interrupted. */
+ * dead reads as interrupted, or pending. */
 mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t *count, struct mh_error *err);
 /* The one of that name, likewise. */
 mh_status mh_run_look(mh_store *store, const char *name, struct mh_run_record *record, bool *found,
@@ -100,10 +104,11 @@ mh_status mh_run_look(mh_store *store, const char *name, struct mh_run_record *r
 /* Whether the record says that its run goes on, and somebody (this process too) holds the run's lock. Certain for a
  * record read under the write lock. */
 mh_status mh_run_is_alive(mh_store *store, const struct mh_run_record *record, bool *alive, struct mh_error *err);
-/* As mh_history_list(); a line that says inProgress or paused and whose process died reads as interrupted. */
+/* As mh_history_list(); a line that says inProgress or paused and whose process died reads as interrupted, or pending; one
+ * that another process went on from as interrupted. */
 mh_status mh_run_history(mh_store *store, const char *name, size_t room, struct mh_history_line **lines, size_t *count,
                          struct mh_error *err);
-/* Drops the record of a run that is not live, with its watch and what it skipped. MH_REFUSED: it is live. */
+/* Drops the record of a run that is not live, with its watch and what it skipped. MH_REFUSED: it is live, or pending. */
 mh_status mh_run_forget(mh_store *store, const char *name, bool *found, struct mh_error *err);
 /* The cursor as text that --cursor takes; empty when there is none. Appends a terminating 0. */
 mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffer *text, struct mh_error *err);

@@ -39,8 +39,8 @@ mh_status mh_run_is_alive(mh_store *store, const struct mh_run_record *record, b
   return mh_run_is_live(record->state) ? mh_store_lock_held(store, record->number + 1, alive, err) : MH_OK;
 }
 
-/* A record that says it goes on while nobody holds its lock: the run has ended since the snapshot, or its process died.
- * A newer look tells. The snapshot is renewed; a record that is gone by then stays as it was read. */
+/* A record that says it goes on while nobody holds its lock: the run has ended since the snapshot, or its process died, and
+ * where a job carries it the next worker takes it up. A newer look tells. The snapshot is renewed; a record that is gone by then stays as it was read. */
 static mh_status settle(mh_store *store, mh_kv_txn *snapshot, struct mh_run_record *record, struct mh_error *err) {
   struct mh_run_record newer;
   bool alive, found;
@@ -49,7 +49,7 @@ static mh_status settle(mh_store *store, mh_kv_txn *snapshot, struct mh_run_reco
   status = mh_kv_renew(snapshot, err);
   if (!status) status = mh_run_record_read(snapshot, record->name, &newer, &found, err);
   if (!status && found) *record = newer;
-  if (!status && mh_run_is_live(record->state)) record->state = MH_RUN_INTERRUPTED;
+  if (!status && mh_run_is_live(record->state)) record->state = mh_run_left_state(record);
   return status;
 }
 
@@ -83,22 +83,28 @@ mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t
 
 /* ---- the history ---- */
 
-static bool is_live_line(const struct mh_history_line *line) { return mh_run_is_live(mh_run_state_of(line->state)); }
+/* Whether its state is to be told from the record: pending too, since another process may have taken the run up. */
+static bool is_open_line(const struct mh_history_line *line) {
+  enum mh_run_state state = mh_run_state_of(line->state);
+  return mh_run_is_live(state) || state == MH_RUN_PENDING;
+}
 
-/* The same for a line: it goes on only where the record that it belongs to does. */
+/* The same for a line: it goes on only where the record that it belongs to does, and is pending only while that is. */
 static mh_status settle_line(mh_store *store, mh_kv_txn *snapshot, struct mh_history_line *line, struct mh_error *err) {
   struct mh_run_record record;
   struct mh_history_line newer;
   bool found, alive = false;
-  if (!is_live_line(line)) return MH_OK;
+  if (!is_open_line(line)) return MH_OK;
   mh_status status = mh_run_record_read(snapshot, line->name, &record, &found, err);
   if (!status && found && record.history == line->number) status = mh_run_is_alive(store, &record, &alive, err);
   if (status || alive) return status;
   status = mh_kv_renew(snapshot, err);
   if (!status) status = mh_history_read(snapshot, line->number, &newer, &found, err);
   if (!status && found) *line = newer;
-  if (!status && is_live_line(line))
-    snprintf(line->state, sizeof line->state, "%s", mh_run_state_name(MH_RUN_INTERRUPTED));
+  if (status || !is_open_line(line)) return status;
+  status = mh_run_record_read(snapshot, line->name, &record, &found, err);
+  bool own = !status && found && record.history == line->number;
+  snprintf(line->state, sizeof line->state, "%s", mh_run_state_name(own ? mh_run_left_state(&record) : MH_RUN_INTERRUPTED));
   return status;
 }
 
@@ -136,16 +142,23 @@ static mh_status drop_all(mh_commit *commit, const struct mh_run_record *record,
   return status ? status : delete_row(txn, MH_SPACE_RUNS, record->name, err);
 }
 
+static mh_status check_forgettable(const struct mh_run_record *record, bool taken, struct mh_error *err) {
+  if (!taken)
+    return mh_fail(err, MH_REFUSED, "%s is running; it can be forgotten when it has ended (`mighost cancel` ends it)",
+                   record->name);
+  if (!record->job[0]) return MH_OK;
+  return mh_fail(err, MH_REFUSED,
+                 "%s is pending: a worker is to run it (mighost worker); it can be forgotten when it has ended "
+                 "(`mighost cancel` ends it)", record->name);
+}
+
 /* Under the write lock nobody can begin the run; its own lock is taken all the same, so that "running" has one meaning. */
 static mh_status forget(mh_store *store, mh_commit *commit, const struct mh_run_record *record, struct mh_error *err) {
   mh_filelock *locks = NULL;
-  bool held = false, taken = false;
-  mh_status status = mh_store_lock_held(store, record->number + 1, &held, err);
-  if (!status) status = mh_store_locks(store, &locks, err);
-  if (!status && !held) status = mh_filelock_try(locks, record->number + 1, &taken, err);
-  if (!status && !taken)
-    status = mh_fail(err, MH_REFUSED, "%s is running; it can be forgotten when it has ended (`mighost cancel` ends it)",
-                     record->name);
+  bool taken = false;
+  mh_status status = mh_store_locks(store, &locks, err);
+  if (!status) status = mh_filelock_try(locks, record->number + 1, &taken, err);
+  if (!status) status = check_forgettable(record, taken, err);
   if (!status) status = drop_all(commit, record, err);
   if (status)
     mh_commit_abort(commit);

@@ -157,6 +157,13 @@ static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
   }
 }
 
+/* Whether mh_run_go() is to return now: asked once a batch, and of no use where nothing is left. */
+static bool yields(struct mh_running *run) {
+  const struct mh_run_options *options = run->options;
+  if (!run->yielding && options->yield) run->yielding = options->yield(options->self);
+  return run->yielding;
+}
+
 /* Waits for the batch in flight and takes its result in. *again: what was evaluated over it is void. */
 static mh_status settle(struct mh_running *run, bool *again, struct mh_error *err) {
   struct mh_stored stored;
@@ -227,7 +234,7 @@ static mh_status walk_parallel(struct mh_running *run, struct mh_error *err) {
   bool hampered = false;
   mh_status status = mh_crew_begin(run->store, run->migration, &task, &crew, err);
   while (!status && !ended(run) && source_now(run) == MH_BATCH_WALK && parallel_due(run) &&
-         run->record->state == MH_RUN_IN_PROGRESS && !needs_lock(run) && !hampered) {
+         run->record->state == MH_RUN_IN_PROGRESS && !needs_lock(run) && !hampered && !run->yielding) {
     const struct mh_batch *batch;
     struct mh_stored stored;
     status = mh_crew_next(crew, run->pacing.size, &batch, err);
@@ -235,6 +242,7 @@ static mh_status walk_parallel(struct mh_running *run, struct mh_error *err) {
     if (!status) status = learn(run, batch, &stored, err);
     if (!status) status = mh_crew_stored(crew, &stored.result, err);
     hampered = !status && mh_crew_is_hampered(crew);
+    if (!status) (void)yields(run);
   }
   mh_crew_end(crew);
   if (run->batches - batches > run->parallel_pause) run->parallel_pause = 0; /* it was of use */
@@ -262,7 +270,7 @@ static mh_status walk_pipelined(struct mh_running *run, struct mh_error *err) {
     if (!status) status = mh_running_keep_pace(run, err);
     if (status) break;
     if (batch.range.to_end || batch.failed || mh_running_stop_asked(run) || parallel_due(run) ||
-        batch.changes->mark_count >= run->documents_left)
+        batch.changes->mark_count >= run->documents_left || yields(run))
       return store_last(run, &batch, &again, err);
     status = hand_over(run, &batch, err);
     if (!status) task = task_behind(run, &run->in_flight);
@@ -287,21 +295,12 @@ static mh_status list_round(struct mh_running *run, struct mh_error *err) {
   return store_last(run, &batch, &again, err);
 }
 
-static mh_status loop(struct mh_running *run, struct mh_error *err) {
-  mh_status status = MH_OK;
-  while (!status && !ended(run)) {
-    if (run->record->state == MH_RUN_PAUSED)
-      status = mh_running_wait_paused(run, err);
-    else if (needs_lock(run))
-      status = step_under_lock(run, err);
-    else if (source_now(run) != MH_BATCH_WALK)
-      status = list_round(run, err);
-    else if (parallel_due(run))
-      status = walk_parallel(run, err);
-    else
-      status = walk_pipelined(run, err);
-  }
-  return status;
+/* Goes on by a batch, or by as many as are of the same kind. Nothing is in flight behind it. */
+static mh_status step(struct mh_running *run, struct mh_error *err) {
+  if (run->record->state == MH_RUN_PAUSED) return mh_running_wait_paused(run, err);
+  if (needs_lock(run)) return step_under_lock(run, err);
+  if (source_now(run) != MH_BATCH_WALK) return list_round(run, err);
+  return parallel_due(run) ? walk_parallel(run, err) : walk_pipelined(run, err);
 }
 
 /* ---- ending ---- */
@@ -316,6 +315,12 @@ static mh_status write_record(struct mh_running *run, struct mh_error *err) {
   return status;
 }
 
+/* It ends in the middle, to be taken up again: by whoever runs it, or by the job that carries it. */
+static mh_status halt(struct mh_running *run, struct mh_error *err) {
+  mh_run_record_end(run->record, mh_run_left_state(run->record));
+  return write_record(run, err);
+}
+
 static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_outcome *outcome, struct mh_error *err) {
   struct mh_error other;
   enum mh_run_state state = run->record->state;
@@ -325,14 +330,14 @@ static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_ou
     (void)write_record(run, &other);
     return status;
   }
-  bool halted = mh_running_stop_asked(run);
   *outcome = state == MH_RUN_SUCCESS    ? MH_RUN_DONE
              : state == MH_RUN_CANCELED ? MH_RUN_WAS_CANCELED
              : state == MH_RUN_FAILED   ? MH_RUN_SKIPPED_SOME
-             : halted                   ? MH_RUN_HALTED
-                                        : MH_RUN_STOPPED;
+             : mh_running_stop_asked(run) ? MH_RUN_HALTED
+                                           : MH_RUN_STOPPED;
   if (!mh_run_is_live(state)) return MH_OK;
-  mh_run_record_end(run->record, halted ? MH_RUN_INTERRUPTED : MH_RUN_UNKNOWN);
+  if (*outcome == MH_RUN_HALTED) return halt(run, err);
+  mh_run_record_end(run->record, MH_RUN_UNKNOWN);
   return write_record(run, err);
 }
 
@@ -353,40 +358,78 @@ mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *
   return status;
 }
 
+/* ---- open, go, close ---- */
+
 /* The documents it may still store. */
 static uint64_t documents_allowed(const struct mh_running *run) {
   uint64_t allowed = run->options->one_batch ? mh_running_fixed_size(run) : UINT64_MAX;
   return run->options->limit && run->options->limit < allowed ? run->options->limit : allowed;
 }
 
-static mh_status go_on(struct mh_running *run, enum mh_run_outcome *outcome, struct mh_error *err) {
-  run->documents_left = documents_allowed(run);
-  run->retrying = run->options->retry_failed && run->record->skipped;
-  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), run->record->processed);
-  mh_running_pace_from_here(run);
-  mh_running_show(run);
-  run->spare = mh_changeset_new();
-  mh_status status = run->spare ? MH_OK : mh_fail_nomem(err);
-  if (!status) status = mh_committer_new(run->store, &run->lineage, &run->committer, err);
-  if (!status) status = loop(run, err);
+static void release(struct mh_running *run) {
   mh_committer_free(run->committer);
   mh_changeset_free(run->spare);
-  status = finish(run, status, outcome, err);
   mh_lineage_free(&run->lineage);
   mh_running_release(run);
+  mh_txn_end(run->txn);
+  mh_buffer_free(&run->range);
+  free(run);
+}
+
+mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
+                      struct mh_run_record *record, struct mh_running **out, struct mh_error *err) {
+  struct mh_running *run = calloc(1, sizeof *run);
+  bool done = false;
+  *out = NULL;
+  *record = (struct mh_run_record){0};
+  if (!run) return mh_fail_nomem(err);
+  *run = (struct mh_running){.store = store, .migration = migration, .options = options, .record = record};
+  run->spare = mh_changeset_new();
+  mh_status status = run->spare ? mh_txn_begin(store, &run->txn, err) : mh_fail_nomem(err);
+  if (!status) status = mh_committer_new(store, &run->lineage, &run->committer, err);
+  if (!status) status = mh_running_begin(run, &done, err);
+  if (status || done) {
+    release(run);
+    return status;
+  }
+  run->documents_left = documents_allowed(run);
+  run->retrying = options->retry_failed && record->skipped;
+  mh_run_rate_begin(&run->rate, mh_clock_ms(CLOCK_MONOTONIC), record->processed);
+  mh_running_pace_from_here(run);
+  mh_running_show(run);
+  *out = run;
+  return MH_OK;
+}
+
+mh_status mh_run_go(struct mh_running *run, enum mh_run_outcome *outcome, struct mh_error *err) {
+  mh_status status = MH_OK;
+  run->yielding = false;
+  while (!status && !run->yielding && !ended(run)) {
+    status = step(run, err);
+    if (!status) (void)yields(run);
+  }
+  if (status || ended(run)) return finish(run, status, outcome, err);
+  *outcome = MH_RUN_YIELDED;
+  return MH_OK;
+}
+
+mh_status mh_run_close(struct mh_running *run, struct mh_error *err) {
+  if (!run) return MH_OK;
+  mh_status status = mh_run_is_live(run->record->state) ? halt(run, err) : MH_OK;
+  release(run);
   return status;
 }
 
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                  struct mh_run_record *record, enum mh_run_outcome *outcome, struct mh_error *err) {
-  struct mh_running run = {.store = store, .migration = migration, .options = options, .record = record};
-  bool done = false;
-  *record = (struct mh_run_record){0};
-  mh_status status = mh_txn_begin(store, &run.txn, err);
-  if (!status) status = mh_running_begin(&run, &done, err);
-  if (!status && done) *outcome = MH_RUN_ALREADY_DONE;
-  if (!status && !done) status = go_on(&run, outcome, err);
-  mh_txn_end(run.txn);
-  mh_buffer_free(&run.range);
-  return status;
+  struct mh_running *run;
+  struct mh_error closing;
+  mh_status status = mh_run_open(store, migration, options, record, &run, err);
+  if (status) return status;
+  *outcome = MH_RUN_ALREADY_DONE;
+  if (run) status = mh_run_go(run, outcome, err);
+  mh_status closed = mh_run_close(run, &closing);
+  if (status || !closed) return status;
+  *err = closing;
+  return closed;
 }

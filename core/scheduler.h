@@ -56,7 +56,7 @@ enum mh_run_outcome {
   MH_RUN_SKIPPED_SOME  /* all was visited, but some failed and were skipped: the record says `failed`, and how many */
 };
 
-/* Runs it. MH_REFUSED when it runs elsewhere, or its table changed; MH_INVALID for an unknown table (naming the
+/* Runs it. MH_REFUSED when it runs elsewhere, or waits for a worker, or its table changed; MH_INVALID for an unknown table (naming the
  * nearest); MH_SCRIPT, MH_LIMIT ... when a document failed: its batch is not stored, those before it are, and the
  * record says `failed`, with the document as err->place. `record` is filled in every case it was read. */
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
@@ -65,7 +65,8 @@ mh_status mh_run(mh_store *store, const struct mh_migration *migration, const st
 /* The same bit by bit, for a process that has other things to do between batches: mh_run() is one of each. Between them the
  * run's lock is held and the record says inProgress (or paused), but nothing is in flight. */
 struct mh_running;
-/* *run NULL: it is complete. `migration`, `options` and `record` stay as they are until the run is closed. */
+/* *run NULL: it is complete. With options->job, MH_STALE when it runs elsewhere, or that job carries it no more: there is
+ * nothing to be done. `migration`, `options` and `record` stay as they are until the run is closed. */
 mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                       struct mh_run_record *record, struct mh_running **run, struct mh_error *err);
 /* Goes on until it has ended, or yields. After an error, or an outcome other than MH_RUN_YIELDED, it is to be closed. */

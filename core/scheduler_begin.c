@@ -13,9 +13,26 @@ uint32_t mh_running_fixed_size(const struct mh_running *run) {
   return size || !run->options->one_batch ? size : ONE_BATCH_DOCUMENTS;
 }
 
+/* A job that comes too late is to be looked at again: whoever carries the run on has another by now. */
 static mh_status fail_running(const struct mh_running *run, struct mh_error *err) {
-  return mh_fail(err, MH_REFUSED, "%s is running in another process; `mighost status` shows how far it is",
-                 run->migration->name);
+  return mh_fail(err, run->options->job ? MH_STALE : MH_REFUSED,
+                 "%s is running in another process; `mighost status` shows how far it is", run->migration->name);
+}
+
+/* Refuses a run that is somebody else's to take up. */
+static mh_status check_job(const struct mh_running *run, struct mh_error *err) {
+  const char *name = run->migration->name, *job = run->options->job ? run->options->job : "";
+  if (strcmp(run->record->job, job) == 0) return MH_OK;
+  if (*job) return mh_fail(err, MH_STALE, "%s is not carried by the job %s any more", name, job);
+  return mh_fail(err, MH_REFUSED,
+                 "%s is pending: a worker is to run it (mighost worker); to take it back: mighost cancel %s", name, name);
+}
+
+/* Whether it starts from the beginning, or from a cursor that is given, rather than going on; `found`: it has a record. A
+ * function may have started one that never ran. */
+static bool begins(const struct mh_running *run, bool found) {
+  const struct mh_run_record *record = run->record;
+  return !found || run->options->reset || run->options->cursor || (record->state == MH_RUN_PENDING && !record->watch);
 }
 
 /* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */
@@ -42,6 +59,8 @@ static mh_status start_over(struct mh_running *run, mh_commit *commit, const str
                               .flags = (uint8_t)((run->range.size ? MH_LOG_VISITS : 0) |
                                                  (run->migration->catch_up ? MH_LOG_CATCH_UP : 0))};
   snprintf(fresh.table, sizeof fresh.table, "%s", table->name);
+  memcpy(fresh.job, record->job, sizeof fresh.job);
+  memcpy(fresh.next, record->next, sizeof fresh.next);
   fresh.range_size = (uint32_t)run->range.size;
   if (fresh.range_size) memcpy(fresh.range, run->range.data, run->range.size);
   mh_status status = MH_OK;
@@ -127,7 +146,7 @@ static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_er
   record->latest_end = record->rate = 0;
   record->resumed = mh_clock_ms(CLOCK_REALTIME);
   record->resumed_at = record->processed;
-  note_next(run->options, record);
+  if (!record->job[0]) note_next(run->options, record); /* else who started it has */
   record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
   run->lineage.watch = record->watch;
   mh_status status = mh_control_drop(mh_commit_kv(commit), record->name, err); /* asked of one that died */
@@ -143,20 +162,16 @@ static mh_status claim(struct mh_running *run, mh_commit *commit, mh_space log, 
   struct mh_run_record *record = run->record;
   const struct mh_migration *migration = run->migration;
   const struct mh_table *table;
-  bool found, taken;
+  bool found;
   mh_status status = mh_run_record_read(mh_commit_kv(commit), migration->name, record, &found, err);
   if (status) return status;
-  if (!found) {
-    *record = (struct mh_run_record){0};
-    status = mh_commit_next_run(commit, &record->number, err);
-  }
-  if (!status) status = mh_filelock_try(run->locks, record->number + 1, &taken, err);
+  if (!found) *record = (struct mh_run_record){0};
+  if (!record->number) status = mh_commit_next_run(commit, &record->number, err);
+  if (!status) status = mh_filelock_try(run->locks, record->number + 1, &run->locked, err);
+  if (!status && !run->locked) status = fail_running(run, err);
+  if (!status) status = check_job(run, err);
   if (status) return status;
-  if (!taken) {
-    record->number = 0; /* not ours to release */
-    return fail_running(run, err);
-  }
-  bool from_cursor = run->options->cursor != NULL, over = !found || run->options->reset || from_cursor;
+  bool from_cursor = run->options->cursor != NULL, over = begins(run, found);
   if (!over) status = check_same(run, mh_commit_catalogue(commit), err);
   if (status) return status;
   *done = record->state == MH_RUN_SUCCESS && !over;
@@ -171,7 +186,8 @@ static mh_status claim(struct mh_running *run, mh_commit *commit, mh_space log, 
 }
 
 void mh_running_release(struct mh_running *run) {
-  if (run->record->number) mh_filelock_release(run->locks, run->record->number + 1);
+  if (run->locked) mh_filelock_release(run->locks, run->record->number + 1);
+  run->locked = false;
 }
 
 /* Refuses to go on along an index that is gone, before anything is written. */
@@ -199,18 +215,16 @@ static mh_status look(struct mh_running *run, bool *resumes, struct mh_error *er
   bool found = false, running = false;
   mh_status status = mh_store_snapshot(run->store, &snapshot, &catalogue, &number, err);
   if (!status) status = mh_run_record_read(snapshot, run->migration->name, run->record, &found, err);
-  if (!status && found) status = mh_filelock_test(run->locks, run->record->number + 1, &running, err);
+  if (!status && found && run->record->number)
+    status = mh_filelock_test(run->locks, run->record->number + 1, &running, err);
   if (!status && running) status = fail_running(run, err);
-  *resumes = found && !run->options->reset && !run->options->cursor;
+  *resumes = !begins(run, found);
   if (!status && !*resumes) status = mh_migration_table(run->migration, run->store, catalogue, &table, err);
   if (!status && *resumes) status = check_index(run, catalogue, err);
   mh_catalogue_drop(catalogue);
   mh_kv_end(snapshot);
   run->range_known = false;
-  if (status) {
-    run->record->number = 0; /* not ours to release */
-    return status;
-  }
+  if (status) return status;
   /* As it was called when the run began, so that only another function gives another range. */
   run->begins_ms = *resumes ? run->record->latest_start : mh_epoch_ms();
   bool changed = strcmp(run->record->script_hash, run->migration->script_hash) != 0;

@@ -6,6 +6,7 @@
 
 enum { NAP_MS = 20, LOOK_MS = 100 /* while it waits: between looks at the stop flag, and at what others ask of it */ };
 static const double LOCK_BUDGET_MS = 5;
+static const double PAUSED_MS = 1e3; /* of waiting before it shows again that it is paused */
 
 double mh_running_budget_ms(const struct mh_running *run) {
   return run->record->lock_ms > 0 ? run->record->lock_ms : LOCK_BUDGET_MS;
@@ -71,8 +72,11 @@ mh_status mh_running_wait_paused(struct mh_running *run, struct mh_error *err) {
   struct mh_control control;
   mh_commit *commit = NULL;
   mh_running_show(run);
+  run->yielding = run->options->yield != NULL;
   mh_status status = mh_txn_renew(run->txn, NULL, err); /* it keeps no old pages alive */
-  if (!status) status = wait_until(run, mh_clock_ms(CLOCK_MONOTONIC) + 1e3, &asked, err);
+  if (!status)
+    status = run->yielding ? look_at_control(run, &asked, err)
+                           : wait_until(run, mh_clock_ms(CLOCK_MONOTONIC) + PAUSED_MS, &asked, err);
   if (status || !asked) return status;
   struct mh_run_record next = *run->record;
   status = mh_commit_begin(run->store, 0, &commit, err);

@@ -16,6 +16,8 @@ struct mh_running {
   struct mh_run_record *record; /* as last stored */
   struct mh_lineage lineage;
   mh_filelock *locks;
+  bool locked;             /* it holds the run's lock */
+  bool yielding;           /* mh_run_go() is to return when what is at hand is stored */
   mh_txn *txn;
   mh_committer *committer;
   mh_changeset *spare;     /* the changeset that is neither being filled nor being stored */
@@ -52,7 +54,7 @@ uint32_t mh_running_fixed_size(const struct mh_running *run);
 /* Takes the run's lock, decides between going on and starting over, and writes inProgress. *done: it is complete, and
  * nothing was taken or written. */
 mh_status mh_running_begin(struct mh_running *run, bool *done, struct mh_error *err);
-void mh_running_release(struct mh_running *run);
+void mh_running_release(struct mh_running *run); /* gives the lock back, where it was taken */
 
 /* ---- scheduler_pace.c ---- */
 
@@ -64,7 +66,7 @@ void mh_running_pace_from_here(struct mh_running *run);
 mh_status mh_running_keep_pace(const struct mh_running *run, struct mh_error *err);
 /* What was asked from elsewhere stands in the record already. */
 void mh_running_follow(struct mh_running *run, const struct mh_control *control);
-/* The run is paused: waits a while for what is asked next, and does that. */
+/* The run is paused: waits a while for what is asked next, and does that. One that yields does not wait. */
 mh_status mh_running_wait_paused(struct mh_running *run, struct mh_error *err);
 /* Calls options->progress. */
 void mh_running_show(struct mh_running *run);

@@ -1,6 +1,7 @@
 #include "store.h"
 
 #include "nearest.h"
+#include "system_tables.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -33,8 +34,15 @@ void mh_catalogue_drop(mh_catalogue *catalogue) {
   free(catalogue);
 }
 
+static const struct mh_table *system_table(const mh_catalogue *catalogue, struct mh_slice name) {
+  for (size_t i = catalogue->table_count; i < catalogue->all_table_count; i++)
+    if (mh_slice_equal(mh_slice_text(catalogue->tables[i].name), name)) return &catalogue->tables[i];
+  return NULL;
+}
+
 const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name) {
   size_t low = 0, high = catalogue->table_count;
+  if (name.size && name.data[0] == '_') return system_table(catalogue, name);
   while (low < high) {
     size_t middle = low + (high - low) / 2;
     int order = mh_slice_compare(name, mh_slice_text(catalogue->tables[middle].name));
@@ -48,13 +56,13 @@ const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct 
 }
 
 const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number) {
-  for (size_t i = 0; i < catalogue->table_count; i++)
+  for (size_t i = 0; i < catalogue->all_table_count; i++)
     if (catalogue->tables[i].number == number) return &catalogue->tables[i];
   return NULL;
 }
 
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents) {
-  for (size_t i = 0; i < catalogue->table_count; i++)
+  for (size_t i = 0; i < catalogue->all_table_count; i++)
     if (catalogue->tables[i].documents == documents) return &catalogue->tables[i];
   return NULL;
 }
@@ -73,10 +81,18 @@ const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_sl
   return NULL;
 }
 
-uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue) {
-  uint32_t number = MH_TABLE_NUMBER_FIRST;
-  while (mh_catalogue_table_of_number(catalogue, number)) number++;
-  return number;
+uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue, uint32_t first) {
+  while (mh_catalogue_table_of_number(catalogue, first)) first++;
+  return first;
+}
+
+struct mh_id_tables mh_catalogue_id_tables(const mh_catalogue *catalogue) {
+  return (struct mh_id_tables){catalogue->id_tables, catalogue->all_table_count};
+}
+
+mh_status mh_table_refuse_system(const struct mh_table *table, struct mh_error *err) {
+  if (!mh_table_is_system(table)) return MH_OK;
+  return mh_fail(err, MH_INVALID, "the table %s is the system's; what is in it shows: mighost jobs", table->name);
 }
 
 bool mh_catalogue_is_watched(const mh_catalogue *catalogue, uint32_t table_number) {
@@ -127,8 +143,11 @@ mh_status mh_commit_numbers_read(mh_kv_txn *txn, uint64_t *number, uint64_t *sta
 
 static mh_status take_table(mh_catalogue *catalogue, struct mh_slice key, struct mh_slice value,
                             struct mh_error *err) {
-  if (value.size != 13 || mh_identifier_fault(key)) return damaged("catalogue of tables", err);
-  struct mh_table *table = &catalogue->tables[catalogue->table_count++];
+  bool system = key.size > 0 && key.data[0] == '_';
+  if (value.size != 13 || key.size > MH_NAME_MAX || mh_identifier_fault(mh_slice(key.data + system, key.size - system)))
+    return damaged("catalogue of tables", err);
+  struct mh_table *table = &catalogue->tables[catalogue->all_table_count++];
+  catalogue->table_count += !system;
   *table = (struct mh_table){.number = mh_get_u32(value.data),
                              .documents = mh_get_u32(value.data + 4),
                              .ids = mh_get_u32(value.data + 8),
@@ -175,6 +194,12 @@ static mh_status take_index(mh_catalogue *catalogue, struct mh_slice key, struct
   return status || (rest.size == 0 && index->fields.count) ? status : damaged("catalogue of indexes", err);
 }
 
+static int compare_tables(const void *left, const void *right) {
+  const struct mh_table *a = left, *b = right;
+  int order = mh_table_is_system(a) - mh_table_is_system(b);
+  return order ? order : strcmp(a->name, b->name);
+}
+
 static int compare_indexes(const void *left, const void *right) {
   const struct mh_index *a = left, *b = right;
   if (a->table_number != b->table_number) return a->table_number < b->table_number ? -1 : 1;
@@ -182,10 +207,11 @@ static int compare_indexes(const void *left, const void *right) {
   return order ? order : mh_index_is_pending(a) - mh_index_is_pending(b);
 }
 
-/* Gives each table its indexes. */
-static void share_indexes(mh_catalogue *catalogue) {
+/* Puts the tables in order, and gives each its indexes. */
+static void order_and_share(mh_catalogue *catalogue) {
+  qsort(catalogue->tables, catalogue->all_table_count, sizeof *catalogue->tables, compare_tables);
   qsort(catalogue->indexes, catalogue->index_count, sizeof *catalogue->indexes, compare_indexes);
-  for (size_t i = 0; i < catalogue->table_count; i++) {
+  for (size_t i = 0; i < catalogue->all_table_count; i++) {
     struct mh_table *table = &catalogue->tables[i];
     size_t first = 0;
     while (first < catalogue->index_count && catalogue->indexes[first].table_number != table->number) first++;
@@ -205,7 +231,7 @@ static mh_status read_schema(mh_kv_txn *txn, const mh_catalogue *catalogue, cons
   if (status || !found) return status;
   if (value.size < skipped) return damaged("schema", err);
   if (skipped) *number = mh_get_u64(value.data);
-  const struct mh_id_tables tables = {catalogue->id_tables, catalogue->table_count};
+  const struct mh_id_tables tables = mh_catalogue_id_tables(catalogue);
   status = mh_schema_read(mh_slice(value.data + skipped, value.size - skipped), &tables, schema, err);
   return status == MH_INVALID ? damaged("schema", err) : status;
 }
@@ -216,7 +242,7 @@ static const mh_validator *validator_of(const mh_schema *schema, const char *nam
 }
 
 static mh_status read_schemas(mh_kv_txn *txn, mh_catalogue *catalogue, struct mh_error *err) {
-  for (size_t i = 0; i < catalogue->table_count; i++) {
+  for (size_t i = 0; i < catalogue->all_table_count; i++) {
     const struct mh_table *table = &catalogue->tables[i];
     catalogue->id_tables[i] = (struct mh_id_table){table->name, table->number, table->foreign};
   }
@@ -267,7 +293,7 @@ static mh_status read_catalogue(mh_kv_txn *txn, uint64_t stamp, mh_catalogue **o
   if (!status) status = take_all(txn, MH_SPACE_TABLES, tables, catalogue, take_table, err);
   if (!status) status = take_all(txn, MH_SPACE_WATCHES, watches, catalogue, take_watch, err);
   if (!status) status = take_all(txn, MH_SPACE_INDEXES, indexes, catalogue, take_index, err);
-  if (!status) share_indexes(catalogue);
+  if (!status) order_and_share(catalogue);
   if (!status) status = read_schemas(txn, catalogue, err);
   if (status) {
     mh_catalogue_drop(catalogue);
@@ -279,7 +305,7 @@ static mh_status read_catalogue(mh_kv_txn *txn, uint64_t stamp, mh_catalogue **o
 
 static mh_status open_spaces(mh_kv *kv, const mh_catalogue *catalogue, struct mh_error *err) {
   mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < catalogue->table_count; i++) {
+  for (size_t i = 0; !status && i < catalogue->all_table_count; i++) {
     status = mh_kv_space_open(kv, catalogue->tables[i].documents, err);
     if (!status) status = mh_kv_space_open(kv, catalogue->tables[i].ids, err);
   }
@@ -378,6 +404,7 @@ mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **
   if (!store) return mh_fail_nomem(err);
   pthread_mutex_init(&store->mutex, NULL);
   mh_status status = mh_kv_open(directory, mode, &store->kv, err);
+  if (!status && mode != MH_KV_READ) status = mh_system_tables_make(store, err);
   if (status) {
     mh_store_close(store);
     return status;
@@ -411,25 +438,23 @@ void mh_store_return_spaces(mh_store *store, mh_space first, size_t count) {
 
 const char *mh_store_directory(const mh_store *store) { return mh_kv_directory(store->kv); }
 
-static mh_status open_locks(mh_store *store, mh_filelock **locks, struct mh_error *err) {
+static mh_status open_locks(mh_store *store, struct mh_error *err) {
   char path[4200];
   snprintf(path, sizeof path, "%s/mighost.lock", mh_kv_directory(store->kv));
-  return mh_filelock_open(path, true, locks, err);
-}
-
-mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err) {
-  mh_filelock *locks = NULL;
-  mh_status status = open_locks(store, &locks, err);
-  if (!status) status = mh_filelock_test(locks, byte, held, err);
-  mh_filelock_close(locks);
-  return status;
+  return mh_filelock_open(path, true, &store->locks, err);
 }
 
 mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err) {
   mh_status status = MH_OK;
   pthread_mutex_lock(&store->mutex);
-  if (!store->locks) status = open_locks(store, &store->locks, err);
+  if (!store->locks) status = open_locks(store, err);
   *locks = store->locks;
   pthread_mutex_unlock(&store->mutex);
   return status;
+}
+
+mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err) {
+  mh_filelock *locks;
+  mh_status status = mh_store_locks(store, &locks, err);
+  return status ? status : mh_filelock_test(locks, byte, held, err);
 }

@@ -44,7 +44,7 @@ enum {
   MH_TABLE_NUMBER_JOBS = 8, /* of MH_JOBS_TABLE */
   MH_NAME_MAX = MH_IDENTIFIER_MAX
 };
-/* The system's tables are made with the store, and written by their owner only (jobs.h). */
+/* The system's tables are made with the store (system_tables.h), and written by their owner only (jobs.h). */
 #define MH_JOBS_TABLE "_scheduled_functions"
 #define MH_JOBS_INDEX "by_completion"
 
@@ -80,6 +80,8 @@ struct mh_table {
 };
 /* Whether it is one of the system's: no user's name begins so. */
 static inline bool mh_table_is_system(const struct mh_table *table) { return table->name[0] == '_'; }
+/* MH_INVALID, naming what shows it, where it is one of the system's: for commands that are given the name of a table. */
+mh_status mh_table_refuse_system(const struct mh_table *table, struct mh_error *err);
 /* The index of that name which is not pending; NULL when there is none. */
 const struct mh_index *mh_table_index(const struct mh_table *table, struct mh_slice name);
 
@@ -94,18 +96,21 @@ struct mh_watch {
 typedef struct mh_catalogue mh_catalogue;
 struct mh_catalogue {
   uint64_t stamp;            /* number of the commit that made it */
-  struct mh_table *tables;   /* sorted by name */
+  /* The users', sorted by name, and behind them the system's: who lists or searches tables for a user goes to
+   * `table_count`, who keeps the store in order to `all_table_count`. */
+  struct mh_table *tables;
+  size_t table_count, all_table_count;
   struct mh_watch *watches;  /* sorted by number */
   struct mh_index *indexes;  /* those of a table one behind the other */
-  struct mh_id_table *id_tables; /* what the validators know of tables */
+  struct mh_id_table *id_tables; /* what the validators know of tables, in their order */
   mh_schema *active, *next;  /* NULL: none. `next` is that of the deploy under way */
   uint64_t active_number;    /* of the commit that made the schema active; 0: none */
-  size_t table_count, watch_count, index_count;
+  size_t watch_count, index_count;
   _Atomic unsigned references;
 };
 mh_catalogue *mh_catalogue_share(mh_catalogue *catalogue);
 void mh_catalogue_drop(mh_catalogue *catalogue); /* NULL is allowed */
-/* NULL when there is none. */
+/* NULL when there is none. These find the system's too (mh_table_is_system). */
 const struct mh_table *mh_catalogue_table(const mh_catalogue *catalogue, struct mh_slice name);
 const struct mh_table *mh_catalogue_table_of_number(const mh_catalogue *catalogue, uint32_t number);
 const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catalogue, mh_space documents);
@@ -113,16 +118,18 @@ const struct mh_table *mh_catalogue_table_of_documents(const mh_catalogue *catal
 const struct mh_watch *mh_catalogue_watch_of_log(const mh_catalogue *catalogue, mh_space space);
 /* The index whose space, or log, it is. */
 const struct mh_index *mh_catalogue_index_of_space(const mh_catalogue *catalogue, mh_space space);
-/* The first number from MH_TABLE_NUMBER_FIRST on that no table has. */
-uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue);
+/* The first number from `first` on that no table has. */
+uint32_t mh_catalogue_free_number(const mh_catalogue *catalogue, uint32_t first);
+/* All tables, for validators compiled against them; borrowed. */
+struct mh_id_tables mh_catalogue_id_tables(const mh_catalogue *catalogue);
 bool mh_catalogue_is_watched(const mh_catalogue *catalogue, uint32_t table_number);
 const struct mh_watch *mh_catalogue_watch(const mh_catalogue *catalogue, uint64_t number);
-/* The known table name most like `name`, for "did you mean"; NULL when none is near. */
+/* The name of a user's table most like `name`, for "did you mean"; NULL when none is near. */
 const char *mh_catalogue_nearest(const mh_catalogue *catalogue, struct mh_slice name);
 
 typedef struct mh_store mh_store;
 
-/* As mh_kv_open; a store that was just made gets its records. */
+/* As mh_kv_open. Opened for writing, the store has the system's tables; opened for reading it may lack them. */
 mh_status mh_store_open(const char *directory, enum mh_kv_mode mode, mh_store **store, struct mh_error *err);
 void mh_store_close(mh_store *store); /* NULL is allowed */
 mh_kv *mh_store_kv(mh_store *store);
@@ -133,7 +140,7 @@ const char *mh_store_directory(const mh_store *store);
  * held by the one deploy that runs. */
 #define MH_DEPLOY_LOCK_BYTE (UINT64_C(1) << 40)
 mh_status mh_store_locks(mh_store *store, mh_filelock **locks, struct mh_error *err);
-/* Whether anybody holds this one, this store too. Opens the file anew, so it is not for a hot path. */
+/* Whether anybody holds this one, this store too. */
 mh_status mh_store_lock_held(mh_store *store, uint64_t byte, bool *held, struct mh_error *err);
 
 /* Begins a snapshot, or renews the one in *snapshot when that is not NULL, whose tables can all be read, with the

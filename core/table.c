@@ -95,6 +95,7 @@ mh_status mh_table_locate(mh_txn *txn, struct mh_slice id, const struct mh_table
   uint8_t internal[MH_KEY_BYTES];
   *table = NULL;
   const struct mh_table *named = mh_id_parse(id, &number, internal) ? mh_txn_table_of_number(txn, number) : NULL;
+  if (named && mh_table_is_system(named)) return MH_OK;
   if (named) {
     bool found;
     mh_status status = mh_table_get(txn, named, id, document, &found, err);

@@ -17,8 +17,8 @@
 /* By id in one table. Records that the table was read. */
 mh_status mh_table_get(mh_txn *txn, const struct mh_table *table, struct mh_slice id, struct mh_document *document,
                        bool *found, struct mh_error *err);
-/* By id wherever it is: an id in the format names its table; a foreign id is looked for in every table: MH_INVALID naming
- * the tables where several have it. *table is NULL when none has. */
+/* By id wherever it is, but in the system's tables: an id in the format names its table; a foreign id is looked for in every
+ * table: MH_INVALID naming the tables where several have it. *table is NULL when none has. */
 mh_status mh_table_locate(mh_txn *txn, struct mh_slice id, const struct mh_table **table, struct mh_document *document,
                           struct mh_error *err);
 /* By key; records nothing: for the document a run is visiting, whose staleness its change log tells. */

@@ -18,7 +18,7 @@
 /* Immutable once compiled; shared between threads. */
 typedef struct mh_validator mh_validator;
 
-/* The tables that ids may be of (none: NULL). Sorted by name; must outlive the validators compiled with it. */
+/* The tables that ids may be of (none: NULL). Must outlive the validators compiled with it. */
 struct mh_id_table {
   const char *name;
   uint32_t number;

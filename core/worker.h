@@ -22,9 +22,10 @@
 /* What runs functions and opens migrations: supplied by bindings/lua. One call at a time, on the thread that serves. */
 struct mh_job_evaluator {
   void *self;
-  /* Runs the function of a job in the transaction. An error is the job's: it is `failed`, with the message. Called again, over a
-   * newer snapshot, where others came first. */
-  mh_status (*evaluate)(void *self, mh_txn *txn, const struct mh_job *job, bool *commits_itself, struct mh_error *err);
+  /* Runs the function of a job in `txn`. An error is the job's: it is `failed`, with the message. Called again, over a newer
+   * snapshot, where others came first. `transaction`: that of which it is a part, see commits_itself there. */
+  mh_status (*evaluate)(void *self, struct mh_transaction *transaction, mh_txn *txn, const struct mh_job *job,
+                        struct mh_error *err);
   /* Opens the migration that a job carries; it lives until close(). Its name is `carried->name`, else MH_REFUSED. */
   mh_status (*open)(void *self, const struct mh_job *job, const struct mh_carried_job *carried,
                     const struct mh_migration **migration, struct mh_error *err);

@@ -17,25 +17,12 @@ static mh_status absent(mh_txn *txn, const struct mh_table *table, const char *i
   return mh_fail(err, MH_INVALID, "%s has no document with the id '%.400s'", table->name, id);
 }
 
-/* JSON leaves U+0080 to U+009F in strings as they are; a terminal would act on them. */
-static void print_to_terminal(struct mh_slice text) {
-  const uint8_t *at = text.data, *end = at + text.size;
-  while (at < end) {
-    const uint8_t *lead = memchr(at, 0xc2, (size_t)(end - at));
-    if (!lead) lead = end;
-    fwrite(at, 1, (size_t)(lead - at), stdout);
-    if (end - lead < 2) break;
-    printf(lead[1] < 0xa0 ? "\\u%04x" : "\xc2%c", lead[1]);
-    at = lead + 2;
-  }
-}
-
 static mh_status print(const struct mh_cli *cli, struct mh_slice bson, struct mh_error *err) {
   struct mh_buffer text = {0};
   bool terminal = isatty(STDOUT_FILENO) && !cli->json;
   mh_status status = terminal ? mh_pretty_write(bson, cli->color_out, &text, err)
                               : mh_json_write(bson, MH_JSON_LINES, &text, err);
-  if (!status && terminal) print_to_terminal(mh_buffer_slice(&text));
+  if (!status && terminal) mh_print_to_terminal(mh_buffer_slice(&text));
   if (!status && !terminal) fwrite(text.data, 1, text.size, stdout);
   if (!status) putchar('\n');
   mh_buffer_free(&text);

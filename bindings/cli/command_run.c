@@ -1,4 +1,5 @@
 /* run: migrations, to their end. */
+#include "run_function.h"
 #include "run_json.h"
 #include "run_series.h"
 
@@ -9,6 +10,7 @@
 /* What the command line asks for. */
 struct request {
   struct mh_option_value own[MH_OPTIONS_MAX]; /* the flags, and what the JSON says */
+  const char *json_text; /* the last operand where it is JSON: what it means depends on what is run. Else NULL */
   struct mh_run_json json;
   const char **scripts;
   size_t script_count;
@@ -23,13 +25,12 @@ static mh_status take_operands(const struct mh_arguments *arguments, struct requ
   request->script_count = arguments->operand_count;
   const char *last = arguments->operand_count ? arguments->operands[arguments->operand_count - 1] : "";
   if (mh_run_json_is(last)) {
+    request->json_text = last;
     request->script_count--;
-    if (request->script_count > 1)
-      return mh_fail(err, MH_USAGE, "JSON goes with one script, and here are %zu; say it with flags, or name the others "
-                                    "in \"next\"", request->script_count);
-    mh_status status = mh_run_json_read(last, request->own, &request->json, err);
-    if (status) return status;
   }
+  if (request->json_text && request->script_count > 1)
+    return mh_fail(err, MH_USAGE, "JSON goes with one script, and here are %zu; say it with flags, or name the others "
+                                  "in \"next\"", request->script_count);
   for (size_t i = 0; i < request->script_count; i++)
     if (!mh_is_script(request->scripts[i]))
       return mh_fail(err, MH_USAGE, "'%s' is not a script: SCRIPT.lua or SCRIPT.lua:EXPORT", request->scripts[i]);
@@ -105,27 +106,41 @@ static mh_status check_fn(const struct mh_series *series, const struct request *
                                 "'{\"fn\": \"NAME\"}'", script, script);
 }
 
-static mh_status open_members(struct mh_series *series, const struct request *request, struct mh_error *err) {
+static mh_status open_members(struct mh_series *series, struct request *request, struct mh_error *err) {
   const struct mh_run_json *json = &request->json;
   mh_status status = request->own[MH_FLAG_CODE].given ? mh_series_add_code(series, err) : MH_OK;
   for (size_t i = 0; !status && i < request->script_count; i++) status = mh_series_add(series, request->scripts[i], err);
+  if (!status && request->json_text) status = mh_run_json_read(request->json_text, request->own, &request->json, err);
+  if (!status) status = check_flags(series->cli, request, err); /* those that the JSON says, too */
   if (!status) status = check_fn(series, request, err);
   if (!status && json->fn) status = add_named(series, request, json->fn, err);
   for (size_t i = 0; !status && i < json->next_count; i++) status = add_named(series, request, json->next[i], err);
   return status ? status : mh_run_flags_check(series->own, mh_series_facts(series), err);
 }
 
-static int run_request(const struct mh_cli *cli, const struct request *request) {
+/* Whether what was named is a function, which is called instead. */
+static bool is_function(const struct request *request, const struct mh_error *err) {
+  return request->script_count == 1 &&
+         (err->code == MH_SCRIPT_RETURNS_QUERY || err->code == MH_SCRIPT_RETURNS_MUTATION);
+}
+
+static int run_request(const struct mh_cli *cli, struct request *request) {
   struct mh_series series = {.cli = cli, .own = request->own, .show = {.cli = cli}};
   mh_store *store = NULL;
   struct mh_error err;
-  bool dry_run = request->own[MH_FLAG_DRY_RUN].given;
   int result;
   mh_status status = open_members(&series, request, &err);
+  if (status && is_function(request, &err)) {
+    mh_series_free(&series);
+    return mh_run_function(cli, request->own, request->scripts[0], request->json_text,
+                           err.code == MH_SCRIPT_RETURNS_QUERY);
+  }
+  bool misused = status == MH_USAGE && request->json_text;
+  bool dry_run = request->own[MH_FLAG_DRY_RUN].given;
   if (!status) status = build_command(&series, &err);
   if (!status) status = mh_store_open(cli->db, dry_run ? MH_KV_READ : MH_KV_WRITE, &store, &err);
   if (!status) status = mh_series_look(&series, store, &err);
-  if (status) result = mh_cli_fail(cli, &err);
+  if (status) result = misused ? mh_cli_misused(cli, &mh_command_run, &err) : mh_cli_fail(cli, &err);
   else result = dry_run ? mh_series_preview(&series, store) : mh_series_run(&series, store);
   mh_series_free(&series); /* with the threads that would record a hang in the store */
   mh_store_close(store);
@@ -144,14 +159,16 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
 
 const struct mh_command mh_command_run = {
     .name = "run",
-    .operands = "SCRIPT.lua[:EXPORT]...",
-    .summary = "run migrations; 'run' may be left out",
+    .operands = "SCRIPT.lua[:EXPORT]... [JSON]",
+    .summary = "run migrations, or a function; 'run' may be left out",
     .details = "Each batch is one transaction: kill it at any instant and run it again, and it goes on after\n"
                "the last batch, every document migrated exactly once. Ctrl-C stops at the next batch boundary.\n"
                "What is complete stays so: running it again does nothing.\n\n"
                "Several scripts are a series: they run one after the other, what is complete is passed over, and it\n"
                "stops at the first that fails.\n\n"
-               "JSON is what Convex's runners take: {\"fn\": NAME, \"cursor\": C, \"batchSize\": N, \"next\": [NAME...],\n"
+               "A query or a mutation is called with JSON as its arguments; its result is printed as JSON, then what it\n"
+               "scheduled is run until none of it is due (--no-wait leaves it to 'mighost worker').\n\n"
+               "Beside migrations, JSON is what Convex's runners take: {\"fn\": NAME, \"cursor\": C, \"batchSize\": N, \"next\": [NAME...],\n"
                "\"dryRun\": true, \"reset\": true, \"oneBatchOnly\": true}; a cursor of null is the beginning.",
     .options = mh_run_flags,
     .operands_most = SIZE_MAX,

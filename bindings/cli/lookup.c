@@ -14,7 +14,7 @@ mh_status mh_lookup_table(const struct mh_lookup *lookup, const char *name, cons
                           struct mh_error *err) {
   const mh_catalogue *catalogue = mh_txn_catalogue(lookup->txn);
   *table = mh_catalogue_table(catalogue, mh_slice_text(name));
-  if (*table) return MH_OK;
+  if (*table) return mh_table_refuse_system(*table, err);
   const char *nearest = mh_catalogue_nearest(catalogue, mh_slice_text(name));
   const char *store = mh_store_directory(lookup->store);
   if (nearest)

@@ -129,3 +129,15 @@ void mh_grid_row_styled(const struct mh_grid *grid, FILE *out, mh_cell *cells, s
   for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, cells[i], i == column ? &style : NULL);
   fputc('\n', out);
 }
+
+void mh_print_to_terminal(struct mh_slice json) {
+  const uint8_t *at = json.data, *end = at + json.size;
+  while (at < end) {
+    const uint8_t *lead = memchr(at, 0xc2, (size_t)(end - at));
+    if (!lead) lead = end;
+    fwrite(at, 1, (size_t)(lead - at), stdout);
+    if (end - lead < 2) break;
+    printf(lead[1] < 0xa0 ? "\\u%04x" : "\xc2%c", lead[1]);
+    at = lead + 2;
+  }
+}

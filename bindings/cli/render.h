@@ -20,6 +20,9 @@ void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *tex
 /* Writes `text` on one line: line ends and tabs are escaped, too. */
 void mh_print_line_slice(FILE *out, struct mh_slice text);
 
+/* JSON to standard output, a terminal. It leaves U+0080 to U+009F in strings as they are, which a terminal would act on. */
+void mh_print_to_terminal(struct mh_slice json);
+
 /* An id in a list, dimmed where `color` says so: it stays on its line, whatever an import gave it. */
 void mh_print_id(FILE *out, bool color, const char *id);
 

@@ -51,9 +51,10 @@ const struct mh_option mh_run_flags[MH_FLAGS + 1] = {
                              "stop a script that takes longer over a document (10)"},
     [MH_FLAG_MAX_MEMORY] = {"max-memory", 0, MH_OPTION_COUNT, "MIB", 1, 1 << 20,
                             "stop a script that takes more memory (256)"},
+    [MH_FLAG_NO_WAIT] = {"no-wait", 0, MH_OPTION_FLAG, NULL, 0, 0, "leave what a function schedules to 'mighost worker'"},
 };
 
-const char *const mh_run_flags_not_for_up[] = {"id", "cursor", "eval", "table", NULL};
+const char *const mh_run_flags_not_for_up[] = {"id", "cursor", "eval", "table", "no-wait", NULL};
 
 /* ---- which go together ---- */
 
@@ -115,6 +116,9 @@ static const struct rule {
     {GIVEN(DRY_RUN) | GIVEN(MAX_ERRORS), 0, "--dry-run counts every document that fails; leave --max-errors out"},
 
     /* what only some scripts have a use for */
+    {GIVEN(NO_WAIT) | GIVEN(CODE), 0, "--no-wait is for functions, which may schedule others; -e is a migration"},
+    {GIVEN(NO_WAIT) | FACT(OPENED), FACT(FUNCTION),
+     "--no-wait is for functions, which may schedule others; a migration is run to its end: leave it out"},
     {GIVEN(MAX_ERRORS) | GIVEN(ON_ERROR), CHOSE_SKIP, "--max-errors counts documents that are skipped, and --on-error stop skips none; leave one out"},
     {GIVEN(MAX_ERRORS) | FACT(OPENED), CHOSE_SKIP | FACT(SKIPS) | FACT(UP),
      "--max-errors counts documents that are skipped, and this run stops at the first that fails: add --on-error skip"},
@@ -125,7 +129,14 @@ static const struct rule {
      "after the other; leave --threads out, or say so in the script"},
 };
 
+/* What a function has a use for. */
+static const given_set FUNCTION_FLAGS =
+    GIVEN(SCRIPTS) | GIVEN(ALLOW_UNSAFE) | GIVEN(DOC_TIMEOUT) | GIVEN(MAX_MEMORY) | GIVEN(NO_WAIT);
+
 mh_status mh_run_flags_check(const struct mh_option_value *own, unsigned facts, struct mh_error *err) {
+  for (size_t i = 0; i < MH_FLAGS && facts & MH_FACT_FUNCTION; i++)
+    if (own[i].given && !(FUNCTION_FLAGS & UINT64_C(1) << i))
+      return mh_fail(err, MH_USAGE, "--%s is for migrations, and this is a function: leave it out", mh_run_flags[i].name);
   given_set given = (given_set)facts << FACTS_AT;
   for (size_t i = 0; i < MH_FLAGS; i++)
     if (own[i].given) given |= UINT64_C(1) << i;

@@ -12,7 +12,7 @@ enum mh_run_flag {
   MH_FLAG_DRY_RUN, MH_FLAG_CODE, MH_FLAG_TABLE, MH_FLAG_WHERE, MH_FLAG_ID, MH_FLAG_LIMIT, MH_FLAG_ONE_BATCH,
   MH_FLAG_RESET, MH_FLAG_CURSOR, MH_FLAG_RETRY_FAILED, MH_FLAG_ON_ERROR, MH_FLAG_MAX_ERRORS, MH_FLAG_STRICT,
   MH_FLAG_FROZEN, MH_FLAG_BATCH_SIZE, MH_FLAG_THREADS, MH_FLAG_THROTTLE, MH_FLAG_LOCK_MS, MH_FLAG_SCRIPTS,
-  MH_FLAG_ALLOW_UNSAFE, MH_FLAG_DOC_TIMEOUT, MH_FLAG_MAX_MEMORY, MH_FLAGS
+  MH_FLAG_ALLOW_UNSAFE, MH_FLAG_DOC_TIMEOUT, MH_FLAG_MAX_MEMORY, MH_FLAG_NO_WAIT, MH_FLAGS
 };
 extern const struct mh_option mh_run_flags[];
 /* Names of those that `up` refuses, whatever stands beside them; NULL ends it. */
@@ -25,7 +25,8 @@ enum mh_run_fact {
   MH_FACT_UP = 4,       /* a directory's */
   MH_FACT_OPENED = 8,   /* what the scripts say is known, too: */
   MH_FACT_PARALLEL = 16, /* one of them says parallelize = true */
-  MH_FACT_SKIPS = 32    /* one of them says onError = "skip" */
+  MH_FACT_SKIPS = 32,   /* one of them says onError = "skip" */
+  MH_FACT_FUNCTION = 64 /* it is a query or a mutation */
 };
 /* MH_USAGE: a flag that has no meaning beside another, or here: named, with the reason and what to do. */
 mh_status mh_run_flags_check(const struct mh_option_value *own, unsigned facts, struct mh_error *err);

@@ -228,7 +228,7 @@ mh_status mh_schema_infer(const struct mh_cli *cli, const struct mh_lookup *look
                           size_t name_count, struct mh_buffer *out, struct mh_error *err) {
   const mh_catalogue *catalogue = mh_txn_catalogue(lookup->txn);
   struct inferring inferring = {.cli = cli, .lookup = lookup, .catalogue = catalogue,
-                                .id_tables = {catalogue->id_tables, catalogue->table_count}};
+                                .id_tables = mh_catalogue_id_tables(catalogue)};
   struct mh_buffer bson = {0};
   inferring.tables = calloc(catalogue->table_count + 1, sizeof *inferring.tables);
   if (!inferring.tables) return mh_fail_nomem(err);

@@ -294,10 +294,11 @@ static mh_status range(void *self, mh_txn *txn, double now, mh_query **query, st
 
 /* __index(ctx, key): ctx.migration, which is made when it is asked for. [-0,+1,e] */
 static int index_context(lua_State *L) {
-  static const char *const known[] = {"db", "migration", NULL};
-  const struct mh_lua_evaluation *evaluation = lua_touserdata(L, lua_upvalueindex(1));
+  static const char *const known[] = {"db", "migration", "runQuery", "runMutation", "scheduler", NULL};
+  struct mh_lua_evaluation *evaluation = lua_touserdata(L, lua_upvalueindex(1));
   const char *key = luaL_tolstring(L, 2, NULL);
   char text[MH_LUA_SUGGESTION_BYTES];
+  if (mh_lua_calls_push(L, &evaluation->calls, key)) return 1;
   if (strcmp(key, "migration") != 0)
     return mh_lua_binding_fail(L, "ctx", "there is no \"%.100s\"; %s", key, mh_lua_suggestion(key, known, text));
   lua_createtable(L, 0, 3);
@@ -370,6 +371,9 @@ struct mh_evaluator mh_lua_evaluator(struct mh_lua_evaluation *evaluation) {
 
 void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation) {
   mh_lua_db_open(L, &evaluation->db);
+  evaluation->calls.lua = evaluation->lua;
+  evaluation->calls.db = &evaluation->db;
+  mh_lua_calls_open(L, &evaluation->calls);
   evaluation->documents = mh_lua_documents_open(L);
   evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF};
   evaluation->where_ref = LUA_NOREF;

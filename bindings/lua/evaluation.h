@@ -8,6 +8,7 @@
 #define MH_LUA_EVALUATION_H
 
 #include "../../core/migration.h"
+#include "calls.h"
 #include "db.h"
 
 /* Functions of a migration, references into the registry; LUA_NOREF for none. */
@@ -18,6 +19,7 @@ struct mh_lua_functions {
 struct mh_lua_evaluation {
   mh_lua *lua;
   struct mh_lua_db db;
+  struct mh_lua_calls calls;    /* what migrateOne may call */
   mh_lua_documents *documents;  /* those given to migrateOne */
   struct mh_lua_functions functions;
   int where_ref;                /* a function of a document: those it does not hold of are passed over; or LUA_NOREF */

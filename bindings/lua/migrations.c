@@ -1,9 +1,7 @@
 #include "migrations.h"
 
 #include "code.h"
-#include "evaluation.h"
-#include "notice.h"
-#include "schema.h"
+#include "host.h"
 #include "script.h"
 #include "series.h"
 #include "../../core/scheduler.h"
@@ -17,15 +15,11 @@ enum { CODE_NAME_DIGITS = 16 }; /* of the hash: a name to be read, and 64 bits a
 #define PROGRAM "mighost " /* a command begins so */
 
 struct mh_script {
-  struct mh_script_options options; /* the texts are copies */
-  char *scripts_root, *where;
+  struct mh_lua_host host;
   char *target, *command;
   char *path;         /* of the target: "scripts/x.lua"; what a hang is blamed on */
   const char *export; /* of the target: "x"; NULL when it names none */
   char *code, *table; /* of mh_script_open_code(); else NULL */
-  mh_lua *lua;
-  struct mh_lua_evaluation evaluation;
-  struct mh_lua_notice notice;
   char hash[33];
   struct mh_lua_series series;
   size_t taken;
@@ -58,66 +52,34 @@ static int compile_code(lua_State *L) {
 
 static void on_hang(void *self, const struct mh_error *err) {
   mh_script *script = self;
-  const struct mh_lua_db *db = &script->evaluation.db;
+  const struct mh_lua_db *db = &script->host.evaluation.db;
   char id[MH_FOREIGN_ID_BYTES_MAX + 1] = "", document[MH_NAME_MAX + sizeof id + 1] = "";
   struct mh_error shown = *err, ignored;
   bool has_document = db->use == MH_LUA_MIGRATING || db->use == MH_LUA_VERIFYING;
-  bool is_run = db->use == MH_LUA_MIGRATING && !script->evaluation.mode.dry_run;
+  bool is_run = db->use == MH_LUA_MIGRATING && !script->host.evaluation.mode.dry_run;
   if (has_document) {
     snprintf(id, sizeof id, "%.*s", (int)db->subject.id.size, (const char *)db->subject.id.data);
     snprintf(document, sizeof document, "%s/%s", db->subject.table->name, id);
   }
   mh_error_at(&shown, "%s", script->path);
-  if (script->options.on_hang) script->options.on_hang(script->options.on_hang_self, &shown, document);
+  if (script->host.options.on_hang) script->host.options.on_hang(script->host.options.on_hang_self, &shown, document);
   /* Last, since it may wait for ever. Where it fails the record reads as interrupted, which is resumed as well. */
   if (is_run) (void)mh_run_fail(mh_txn_store(db->txn), script->migration.name, err, id, &ignored);
 }
 
 /* ---- opening ---- */
 
-/* What a script has beside the sandbox. [-0,+0,me] */
-static int open_globals(lua_State *L) {
-  mh_lua_definition_open(L);
-  return mh_lua_schema_open(L);
-}
-
-/* open_evaluation(script) [-0,+0,me] */
-static int open_evaluation(lua_State *L) {
-  mh_script *script = lua_touserdata(L, 1);
-  mh_lua_evaluation_open(L, &script->evaluation);
-  if (!script->where) return 0;
-  mh_lua_push_code(L, "--where", "doc", script->where);
-  script->evaluation.where_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
-}
-
 /* Calls a function of this file within the fence, with the `nargs` values on top and then the script. */
 static mh_status call(mh_script *script, lua_CFunction function, int nargs, struct mh_error *err) {
-  lua_State *L = mh_lua_state(script->lua);
+  lua_State *L = mh_lua_state(script->host.lua);
   lua_pushcfunction(L, function);
   lua_insert(L, -(nargs + 1));
   lua_pushlightuserdata(L, script);
-  return mh_lua_call(script->lua, nargs + 1, 0, err);
+  return mh_lua_call(script->host.lua, nargs + 1, 0, err);
 }
 
 static mh_status open_state(mh_script *script, struct mh_error *err) {
-  const struct mh_script_options *options = &script->options;
-  struct mh_lua_evaluation *evaluation = &script->evaluation;
-  struct mh_lua_options lua_options = {.root = options->scripts_root,
-                                       .allow_unsafe = options->allow_unsafe,
-                                       .doc_timeout_ms = options->doc_timeout_ms,
-                                       .max_memory_bytes = options->max_memory_bytes,
-                                       .output = mh_lua_evaluation_output,
-                                       .output_self = evaluation,
-                                       .on_hang = on_hang,
-                                       .on_hang_self = script};
-  mh_status status = mh_lua_new(&lua_options, &script->lua, err);
-  if (status) return status;
-  evaluation->lua = script->lua;
-  evaluation->db.encoder = mh_lua_encoder_new();
-  if (!evaluation->db.encoder) return mh_fail_nomem(err);
-  status = mh_lua_open(script->lua, open_globals, err);
-  return status ? status : call(script, open_evaluation, 0, err);
+  return mh_lua_host_open(&script->host, on_hang, script, err);
 }
 
 /* Splits "scripts/x.lua:export". */
@@ -138,27 +100,16 @@ static mh_status take_target(mh_script *script, const char *target, struct mh_er
 
 /* Loads the script and takes its migrations. */
 static mh_status load(mh_script *script, struct mh_error *err) {
-  mh_status status = mh_lua_load(script->lua, script->path, err);
+  mh_status status = mh_lua_load(script->host.lua, script->path, err);
   if (status) return status;
-  mh_lua_script_hash(script->lua, script->hash);
+  mh_lua_script_hash(script->host.lua, script->hash);
   return call(script, choose, 1, err);
-}
-
-/* Keeps copies of the options' texts: helpers are opened later. */
-static mh_status copy_options(mh_script *script, const struct mh_script_options *options, struct mh_error *err) {
-  script->options = *options;
-  script->notice = (struct mh_lua_notice){.tell = options->on_notice, .self = options->on_notice_self};
-  script->evaluation.db.notice = &script->notice;
-  if (options->scripts_root) script->options.scripts_root = script->scripts_root = strdup(options->scripts_root);
-  if (options->where) script->options.where = script->where = strdup(options->where);
-  bool copied = (!options->scripts_root || script->scripts_root) && (!options->where || script->where);
-  return copied ? MH_OK : mh_fail_nomem(err);
 }
 
 /* What all ways of opening begin with; *out is to be closed whatever it returns. */
 static mh_status begin_opening(const struct mh_script_options *options, mh_script **out, struct mh_error *err) {
   *out = calloc(1, sizeof **out);
-  return *out ? copy_options(*out, options, err) : mh_fail_nomem(err);
+  return *out ? mh_lua_host_init(&(*out)->host, options, err) : mh_fail_nomem(err);
 }
 
 static mh_status end_opening(mh_script *script, mh_status status, mh_script **out) {
@@ -176,7 +127,7 @@ static mh_status open_target(const char *target, const struct mh_script_options 
   mh_script *script;
   mh_status status = begin_opening(options, &script, err);
   if (!status) status = take_target(script, target, err);
-  if (!status) script->evaluation.silent = silent;
+  if (!status) script->host.evaluation.silent = silent;
   if (!status) status = open_state(script, err);
   if (!status) status = load(script, err);
   return end_opening(script, status, out);
@@ -196,8 +147,8 @@ static mh_status take_code(mh_script *script, const char *code, const char *tabl
   if (fault) return mh_fail(err, MH_USAGE, "\"%.100s\" cannot name a table: %s", table, fault);
   bool ok = mh_buffer_append_text(&command, PROGRAM "-e ") && mh_buffer_append_quoted(&command, code) &&
             mh_buffer_format(&command, " --table %s", table) &&
-            (!script->where || (mh_buffer_append_text(&command, " --where ") &&
-                                mh_buffer_append_quoted(&command, script->where))) &&
+            (!script->host.where || (mh_buffer_append_text(&command, " --where ") &&
+                                mh_buffer_append_quoted(&command, script->host.where))) &&
             mh_buffer_append(&command, "", 1);
   if (!ok) mh_buffer_free(&command);
   script->command = (char *)command.data;
@@ -205,7 +156,7 @@ static mh_status take_code(mh_script *script, const char *code, const char *tabl
   script->path = strdup(shown);
   script->code = strdup(code);
   script->table = strdup(table);
-  mh_lua_code_hash((const char *const[]){table, code, script->where, NULL}, script->hash);
+  mh_lua_code_hash((const char *const[]){table, code, script->host.where, NULL}, script->hash);
   bool copied = script->command && script->target && script->path && script->code && script->table;
   return copied ? MH_OK : mh_fail_nomem(err);
 }
@@ -230,18 +181,18 @@ void mh_script_select(mh_script *script, size_t place) {
   if (place >= script->series.count) return; /* a runner that names none */
   const struct mh_lua_member *member = &script->series.members[place];
   const struct mh_lua_origin *origin = &member->origin;
-  struct mh_lua_evaluation *evaluation = &script->evaluation;
+  struct mh_lua_evaluation *evaluation = &script->host.evaluation;
   bool helped = member->definition.parallelize && script->helper_count;
   script->taken = place;
   evaluation->functions = member->functions;
   evaluation->name = origin->name;
   evaluation->table_name = member->definition.table;
-  mh_lua_notice_reset(&script->notice);
+  mh_lua_notice_reset(&script->host.notice);
   script->migration = (struct mh_migration){.name = origin->name,
                                             .table = member->definition.table,
                                             .script = origin->target[0] ? origin->target : script->target,
                                             .script_hash = origin->hash[0] ? origin->hash : script->hash,
-                                            .scripts_root = script->options.scripts_root,
+                                            .scripts_root = script->host.options.scripts_root,
                                             .code = script->code ? script->command + strlen(PROGRAM) : NULL,
                                             .command = script->command,
                                             .batch_size = member->definition.batch_size,
@@ -265,11 +216,11 @@ bool mh_script_is_parallel(const mh_script *script) {
 /* One more, which is to be the same script still. */
 static mh_status add_helper(mh_script *script, struct mh_error *err) {
   mh_script *helper;
-  mh_status status = open_target(script->target, &script->options, true, &helper, err);
+  mh_status status = open_target(script->target, &script->host.options, true, &helper, err);
   if (status) return status;
   script->helpers[script->helper_count] = helper;
-  script->helper_evaluators[script->helper_count++] = mh_lua_evaluator(&helper->evaluation);
-  helper->evaluation.db.notice = &script->notice;
+  script->helper_evaluators[script->helper_count++] = mh_lua_evaluator(&helper->host.evaluation);
+  helper->host.evaluation.db.notice = &script->host.notice;
   if (strcmp(helper->hash, script->hash) == 0) return MH_OK;
   return mh_fail(err, MH_REFUSED, "%s was changed while it was being opened; run it again", script->path);
 }
@@ -289,18 +240,15 @@ mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error
   return status;
 }
 
-const char *mh_script_root(const mh_script *script) { return mh_lua_root_shown(script->lua); }
+const char *mh_script_root(const mh_script *script) { return mh_lua_root_shown(script->host.lua); }
 
 void mh_script_close(mh_script *script) {
   if (!script) return;
   for (size_t i = 0; i < script->helper_count; i++) mh_script_close(script->helpers[i]);
-  mh_lua_free(script->lua);
-  mh_lua_db_close(&script->evaluation.db);
+  mh_lua_host_close(&script->host);
   free(script->helpers);
   free(script->helper_evaluators);
   mh_lua_series_free(&script->series);
-  free(script->scripts_root);
-  free(script->where);
   free(script->target);
   free(script->command);
   free(script->path);

@@ -29,8 +29,12 @@ struct mh_script_options {
 
 typedef struct mh_script mh_script;
 
-/* err->code where a script ran, but returns neither one migration nor one runner: several, functions, a schema, a module. */
-enum { MH_SCRIPT_RETURNS_OTHER = -1 };
+/* err->code where a script ran, but what it returns is neither one migration nor one runner: several, a schema, a module. */
+enum {
+  MH_SCRIPT_RETURNS_OTHER = -1,
+  MH_SCRIPT_RETURNS_QUERY = -2,   /* what is named is a function: see apps.h */
+  MH_SCRIPT_RETURNS_MUTATION = -3
+};
 
 /* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns: a migration, or a
  * runner with its series. While nothing is evaluated, what the script prints goes to standard error.

@@ -26,14 +26,14 @@ static mh_lua_hash hash_at(lua_State *L, int index) {
 static mh_status check_name(struct mh_slice name, char below[PATH_MAX], struct mh_error *err) {
   const char *text = (const char *)name.data;
   if (name.size >= PATH_MAX || memchr(text, 0, name.size)) {
-    return mh_fail(err, MH_SCRIPT, "'%.200s' is no name", text);
+    return mh_fail(err, MH_SCRIPT, "it is no name");
   }
-  if (name.size > 4 && strcmp(text + name.size - 4, ".lua") == 0) {
+  if (name.size > 4 && memcmp(text + name.size - 4, ".lua", 4) == 0) {
     return mh_fail(err, MH_SCRIPT, "write '%.*s', without .lua", (int)name.size - 4, text);
   }
   char before = '/';
   for (size_t i = 0; i <= name.size; i++) {
-    char c = text[i] == '.' || text[i] == '\\' ? '/' : text[i];
+    char c = i == name.size ? 0 : text[i] == '.' || text[i] == '\\' ? '/' : text[i];
     if (before == '/' && (c == '/' || c == 0)) {
       return mh_fail(err, MH_SCRIPT, "a name is a path below the directory of scripts, such as 'lib/roles'");
     }

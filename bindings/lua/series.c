@@ -1,5 +1,8 @@
 #include "series.h"
 
+#include "migrations.h"
+#include "registered.h"
+
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -68,10 +71,22 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
   series->count = count;
 }
 
+/* [-0,+0,v] */
+static void refuse_function(lua_State *L, int index, const char *path) {
+  const struct mh_lua_registered *function = mh_lua_registered_at(L, index);
+  struct mh_error err;
+  mh_fail(&err, MH_USAGE, "it is a %s, not a migration; call it by itself: mighost run %s '{}'",
+          mh_lua_registered_kind(function), path);
+  err.code = function->kind == MH_LUA_QUERY ? MH_SCRIPT_RETURNS_QUERY : MH_SCRIPT_RETURNS_MUTATION;
+  mh_error_at(&err, "%s", path);
+  mh_lua_raise(L, &err);
+}
+
 void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, const char *path, const char *export) {
   size_t ignored;
   mh_lua_push_export(L, result, path, export);
   int name = lua_gettop(L), chosen = name - 1;
+  if (mh_lua_registered_at(L, chosen)) refuse_function(L, chosen, path);
   if (mh_lua_runner_at(L, chosen, &ignored)) {
     take_runner(L, series, chosen, result, path);
     return;

@@ -96,6 +96,7 @@ static void records_come_back(void **state) {
                                  .rate = 7.5};
   record.cursor = mh_key_make(1000, 1);
   strcpy(record.name, "m"), strcpy(record.table, "users"), strcpy(record.script, "m.lua"), strcpy(record.script_hash, "h");
+  strcpy(record.job, "j"), strcpy(record.next, "n\nm");
   strcpy(record.error, "e"), strcpy(record.error_place, "p"), strcpy(record.error_id, "i"), strcpy(record.traceback, "t");
   write_record(f, &record);
   memset(&f->record, 0xff, sizeof f->record);
@@ -131,7 +132,7 @@ static void old_records_read(void **state) {
   mh_buffer_free(&out);
   OK(mh_run_look(f->store, "m", &f->record, &f->found, &f->err));
   assert_int_equal(f->record.processed, 12);
-  assert_true(!f->record.history && !f->record.range_size && !f->record.skipped && !f->record.throttle);
+  assert_true(!f->record.history && !f->record.range_size && !f->record.skipped && !f->record.throttle && !f->record.job[0]);
 }
 
 static void damaged_records_are_named(void **state) {
@@ -185,6 +186,31 @@ static void a_dead_run_is_interrupted(void **state) {
   }
   put_state(f, MH_RUN_CANCELED); /* whose lock is free: it ended */
   assert_int_equal(state_now(f), MH_RUN_CANCELED);
+}
+
+/* One that a job carries waits for the next worker, dead or ended in the middle, and is not to be forgotten meanwhile. */
+static void a_carried_run_is_pending(void **state) {
+  struct fixture *f = *state;
+  static const enum mh_run_state stored[] = {MH_RUN_IN_PROGRESS, MH_RUN_PAUSED, MH_RUN_PENDING};
+  for (size_t i = 0; i < sizeof stored / sizeof *stored; i++) {
+    struct mh_run_record record = record_of("m", stored[i]);
+    snprintf(record.job, sizeof record.job, "j1");
+    write_record(f, &record);
+    hold(f);
+    assert_int_equal(state_now(f), stored[i]);
+    let_go(f);
+    assert_int_equal(state_now(f), MH_RUN_PENDING);
+    assert_string_equal(f->record.job, "j1");
+    ask(f, (struct mh_control){.request = MH_REQUEST_PAUSE});
+    assert_int_equal(f->record.state, MH_RUN_PENDING);
+    assert_int_equal(asked_of(f, "m").request, MH_REQUEST_NONE);
+    assert_int_equal(mh_run_forget(f->store, "m", &f->found, &f->err), MH_REFUSED);
+    assert_non_null(strstr(f->err.message, "m is pending"));
+  }
+  struct mh_run_record canceled = record_of("m", MH_RUN_CANCELED);
+  write_record(f, &canceled);
+  assert_int_equal(state_now(f), MH_RUN_CANCELED);
+  OK(mh_run_forget(f->store, "m", &f->found, &f->err));
 }
 
 static pid_t start_holder(const struct fixture *f) {
@@ -403,6 +429,28 @@ static void lines_follow_their_record(void **state) {
   check_lines(f, "interrupted", "failed");
 }
 
+static void a_line_is_pending_while_its_record_is(void **state) {
+  struct fixture *f = *state;
+  struct mh_run_record record = record_of("m", MH_RUN_IN_PROGRESS);
+  snprintf(record.job, sizeof record.job, "j1");
+  record.history = add_line(f);
+  write_record(f, &record);
+  check_lines(f, "pending", NULL); /* its worker died */
+  record.state = MH_RUN_PENDING;
+  write_record(f, &record);
+  check_lines(f, "pending", NULL); /* it was stopped */
+  record.history = add_line(f);
+  record.state = MH_RUN_IN_PROGRESS;
+  hold(f);
+  write_record(f, &record);
+  check_lines(f, "interrupted", "inProgress"); /* another took it up */
+  record.state = MH_RUN_SUCCESS;
+  record.job[0] = 0;
+  write_record(f, &record);
+  let_go(f);
+  check_lines(f, "interrupted", "success");
+}
+
 /* ---- forgetting ---- */
 
 static void put_skipped(struct fixture *f, uint64_t run) {
@@ -559,6 +607,7 @@ int main(void) {
       EACH(old_records_read),
       EACH(damaged_records_are_named),
       EACH(a_dead_run_is_interrupted),
+      EACH(a_carried_run_is_pending),
       EACH(a_killed_process_holds_nothing),
       EACH(only_live_runs_are_asked),
       EACH(what_was_asked_before_is_kept),
@@ -566,6 +615,7 @@ int main(void) {
       EACH(waits_until_it_is_done),
       EACH(waits_no_longer_than_the_run_lives),
       EACH(lines_follow_their_record),
+      EACH(a_line_is_pending_while_its_record_is),
       EACH(forgetting_drops_all_but_the_history),
       EACH(cursors_come_back),
       EACH(a_cut_place_is_no_cursor),

@@ -3,9 +3,11 @@
 #include "scratch.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -79,18 +81,76 @@ static void two_of_one_process(void **state) {
   struct fixture *fixture = *state;
   mh_filelock *a = open_lock(fixture), *b = open_lock(fixture);
   assert_true(take(a, 0, fixture));
-  assert_true(take(a, 0, fixture)); /* its own */
+  assert_false(take(a, 0, fixture)); /* its own */
   assert_false(take(b, 0, fixture));
   assert_true(take(b, 1, fixture)); /* another byte */
   assert_true(take(b, INT64_MAX - 1, fixture));
   assert_true(held(b, 0, fixture));
-  assert_false(held(a, 0, fixture)); /* another's, not one's own */
+  assert_true(held(a, 0, fixture)); /* its own */
   assert_false(held(a, 2, fixture));
+  mh_filelock_release(b, 0); /* not its own */
+  assert_true(held(a, 0, fixture));
   mh_filelock_release(a, 0);
+  assert_false(held(a, 0, fixture));
   assert_true(take(b, 0, fixture));
   mh_filelock_close(a);
   mh_filelock_close(b);
   mh_filelock_close(NULL);
+}
+
+/* More than the handle has room for at first, given back in another order. */
+static void many_bytes(void **state) {
+  struct fixture *fixture = *state;
+  enum { BYTES = 50 };
+  mh_filelock *a = open_lock(fixture), *b = open_lock(fixture);
+  for (uint64_t byte = 0; byte < BYTES; byte++) assert_true(take(a, byte, fixture));
+  for (uint64_t byte = 0; byte < BYTES; byte += 2) mh_filelock_release(a, byte);
+  for (uint64_t byte = 0; byte < BYTES; byte++) {
+    assert_int_equal(held(a, byte, fixture), byte % 2);
+    assert_int_equal(take(b, byte, fixture), byte % 2 == 0);
+    assert_false(take(a, byte, fixture)); /* its own, or the other's */
+  }
+  mh_filelock_close(a);
+  mh_filelock_close(b);
+}
+
+/* Threads that share a handle exclude each other as processes do. */
+struct sharing {
+  mh_filelock *lock;
+  _Atomic int inside, tries_won;
+  _Atomic bool overlapped;
+};
+
+enum { SHARING_THREADS = 4, SHARING_TURNS = 500 };
+
+static void *take_turns(void *argument) {
+  struct sharing *sharing = argument;
+  struct mh_error err;
+  for (int turn = 0; turn < SHARING_TURNS; turn++) {
+    bool taken = true;
+    mh_status status = turn % 2 ? mh_filelock_try(sharing->lock, 9, &taken, &err) : mh_filelock_wait(sharing->lock, 9, &err);
+    if (status || !taken) continue;
+    if (atomic_fetch_add(&sharing->inside, 1)) atomic_store(&sharing->overlapped, true);
+    sharing->tries_won += turn % 2;
+    bool is_held = false;
+    if (mh_filelock_test(sharing->lock, 9, &is_held, &err) || !is_held) atomic_store(&sharing->overlapped, true);
+    atomic_fetch_sub(&sharing->inside, 1);
+    mh_filelock_release(sharing->lock, 9);
+  }
+  return NULL;
+}
+
+static void threads_that_share_a_handle(void **state) {
+  struct fixture *fixture = *state;
+  struct sharing sharing = {.lock = open_lock(fixture)};
+  pthread_t threads[SHARING_THREADS];
+  for (int i = 0; i < SHARING_THREADS; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, take_turns, &sharing), 0);
+  for (int i = 0; i < SHARING_THREADS; i++) pthread_join(threads[i], NULL);
+  assert_false(sharing.overlapped);
+  assert_in_range(sharing.tries_won, 1, SHARING_THREADS * SHARING_TURNS / 2);
+  assert_true(take(sharing.lock, 9, fixture));
+  mh_filelock_close(sharing.lock);
 }
 
 static void another_process_and_its_death(void **state) {
@@ -185,6 +245,8 @@ static void missing_and_forbidden(void **state) {
 int main(void) {
   const struct CMUnitTest group_tests[] = {
       cmocka_unit_test_setup_teardown(two_of_one_process, setup, teardown),
+      cmocka_unit_test_setup_teardown(many_bytes, setup, teardown),
+      cmocka_unit_test_setup_teardown(threads_that_share_a_handle, setup, teardown),
       cmocka_unit_test_setup_teardown(another_process_and_its_death, setup, teardown),
       cmocka_unit_test_setup_teardown(waiting_ends_with_the_holder, setup, teardown),
       cmocka_unit_test_setup_teardown(another_descriptor_of_the_file, setup, teardown),

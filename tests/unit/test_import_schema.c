@@ -20,7 +20,8 @@ static uint64_t count_indexes(struct fixture *f, enum mh_index_state state) {
   uint64_t count = 0;
   OK(mh_txn_begin(f->store, &txn, &f->err));
   const mh_catalogue *catalogue = mh_txn_catalogue(txn);
-  for (size_t i = 0; i < catalogue->index_count; i++) count += catalogue->indexes[i].state == state;
+  for (size_t i = 0; i < catalogue->table_count; i++)
+    for (size_t k = 0; k < catalogue->tables[i].index_count; k++) count += catalogue->tables[i].indexes[k].state == state;
   mh_txn_end(txn);
   return count;
 }

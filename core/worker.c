@@ -1,0 +1,186 @@
+#include "worker_parts.h"
+
+#include "clock.h"
+
+#include <math.h>
+
+static const double HOUR_MS = 3600e3,
+                    SWEEP_PAUSE_MS = 50,      /* between pieces of a sweep, for those that wait for the lock */
+                    OTHERS_LOOK_MS = 1000;    /* after which others' locks are looked at again: one that dies tells nobody */
+enum { SWEEP_ROWS = 500 /* a piece: about as long as a batch holds the lock (DESIGN, the lock budget) */ };
+
+/* ---- locks ---- */
+
+uint64_t mh_job_lock_byte(const struct mh_key *key) {
+  uint64_t hash = (mh_get_u64(key->bytes) ^ mh_get_u64(key->bytes + 8)) * UINT64_C(0x9e3779b97f4a7c15);
+  return MH_JOB_LOCK_BYTE + (hash >> 24); /* 40 bits */
+}
+
+mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *running, struct mh_error *err) {
+  mh_filelock *locks;
+  mh_status status = mh_store_locks(store, &locks, err);
+  return status ? status : mh_filelock_test(locks, mh_job_lock_byte(&job->document.key), running, err);
+}
+
+/* ---- what comes next ---- */
+
+/* What a look has found. */
+struct look {
+  bool taken;        /* a job is due, and its lock is ours */
+  struct mh_key key; /* of that one */
+  bool others;       /* some are due that others are at */
+  double next_due;   /* of those that are not: ms since the epoch; INFINITY: there are none */
+};
+
+static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct look *look, struct mh_error *err) {
+  mh_status status = mh_filelock_try(worker->locks, mh_job_lock_byte(&job->document.key), &look->taken, err);
+  look->key = job->document.key;
+  look->others |= !look->taken;
+  return status;
+}
+
+/* The first in the table that is due and that nobody is at. */
+static mh_status look_in_table(struct mh_worker *worker, struct look *look, struct mh_error *err) {
+  const double now = mh_clock_ms(CLOCK_REALTIME);
+  mh_job_walk *walk = NULL;
+  mh_status status = mh_txn_renew(worker->txn, NULL, err);
+  if (!status) status = mh_job_walk_open(worker->txn, &walk, err);
+  while (!status && !look->taken) {
+    struct mh_job job;
+    bool found;
+    status = mh_job_walk_next(walk, &job, &found, err);
+    if (status || !found) break;
+    if (job.scheduled > now) {
+      look->next_due = job.scheduled;
+      break;
+    }
+    status = take(worker, &job, look, err);
+  }
+  mh_job_walk_close(walk);
+  return status;
+}
+
+/* The first of the queue that is due. One that another worker is at is that one's, and one that is over nobody's. */
+static mh_status look_in_queue(struct mh_worker *worker, struct look *look, struct mh_error *err) {
+  const double now = mh_clock_ms(CLOCK_REALTIME);
+  const struct mh_queued_job *first;
+  mh_status status = mh_txn_renew(worker->txn, NULL, err);
+  while (!status && !look->taken && (first = mh_worker_queue_first(&worker->queue))) {
+    struct mh_job job;
+    bool found;
+    if (first->scheduled > now) {
+      look->next_due = first->scheduled;
+      break;
+    }
+    status = mh_job_read(worker->txn, &first->key, &job, &found, err);
+    mh_worker_queue_drop_first(&worker->queue);
+    if (!status && found && job.state == MH_JOB_PENDING) status = take(worker, &job, look, err);
+  }
+  return status;
+}
+
+/* ---- between jobs ---- */
+
+void mh_worker_report(struct mh_worker *worker, const struct mh_job_report *report) {
+  worker->result->jobs++;
+  worker->result->failed += report->state == MH_JOB_FAILED;
+  worker->told_idle = false;
+  if (worker->options->report) worker->options->report(worker->options->self, report);
+}
+
+struct sweep {
+  double before;
+  size_t dropped;
+};
+
+static mh_status evaluate_sweep(void *self, mh_txn *txn, struct mh_error *err) {
+  struct sweep *sweep = self;
+  return mh_jobs_sweep(txn, sweep->before, SWEEP_ROWS, &sweep->dropped, err);
+}
+
+/* Drops a piece of what has been over for long, when it is time to. */
+static mh_status sweep_some(struct mh_worker *worker, struct mh_error *err) {
+  const double now = mh_clock_ms(CLOCK_REALTIME);
+  if (now < worker->sweep_at) return MH_OK;
+  struct sweep sweep = {.before = now - MH_JOB_KEPT_DAYS * 24 * HOUR_MS};
+  struct mh_transaction transaction = {.self = &sweep, .evaluate = evaluate_sweep};
+  struct mh_transacted transacted;
+  mh_status status = mh_transact(worker->txn, &transaction, NULL, &transacted, err);
+  worker->sweep_at = now + (sweep.dropped == SWEEP_ROWS ? SWEEP_PAUSE_MS : HOUR_MS);
+  return status;
+}
+
+static void tell_idle(struct mh_worker *worker, double next_due) {
+  const struct mh_worker_options *options = worker->options;
+  double due = isinf(next_due) ? 0 : next_due;
+  if (options->idle && !(worker->told_idle && worker->told_due == due)) options->idle(options->self, due);
+  worker->told_idle = true;
+  worker->told_due = due;
+}
+
+/* Until something is due, or may be: the store has changed since the look, or a worker that was at a job has died. */
+static mh_status sleep_behind(struct mh_worker *worker, const struct look *look, struct mh_error *err) {
+  mh_status status = MH_OK;
+  bool changed;
+  if (!worker->changes) status = mh_kv_changes_open(mh_store_kv(worker->store), &worker->changes, err);
+  if (status) return status;
+  tell_idle(worker, look->next_due);
+  double until = fmin(look->next_due, worker->sweep_at);
+  if (look->others) until = fmin(until, mh_clock_ms(CLOCK_REALTIME) + OTHERS_LOOK_MS);
+  return mh_kv_changes_wait(worker->changes, mh_txn_snapshot(worker->txn), until, worker->options->stop, &changed, err);
+}
+
+/* ---- serving ---- */
+
+/* Takes a job and runs it. *ran: there was one. */
+static mh_status serve_one(struct mh_worker *worker, struct look *look, struct mh_error *err) {
+  *look = (struct look){.next_due = INFINITY};
+  mh_status status = worker->options->only ? look_in_queue(worker, look, err) : look_in_table(worker, look, err);
+  if (!status && look->taken) status = mh_worker_run_function(worker, &look->key, err);
+  if (look->taken) mh_filelock_release(worker->locks, mh_job_lock_byte(&look->key));
+  return status;
+}
+
+static mh_status serve(struct mh_worker *worker, struct mh_error *err) {
+  mh_status status = MH_OK;
+  while (!status && !mh_worker_stop_asked(worker)) {
+    struct look look;
+    status = sweep_some(worker, err);
+    if (!status) status = serve_one(worker, &look, err);
+    if (status || look.taken) continue;
+    if (worker->options->only) break;
+    status = sleep_behind(worker, &look, err);
+  }
+  return status;
+}
+
+/* Adds the jobs that are to be served, if they are pending. */
+static mh_status queue_given(struct mh_worker *worker, struct mh_error *err) {
+  const struct mh_worker_options *options = worker->options;
+  mh_status status = MH_OK;
+  for (size_t i = 0; !status && i < options->only_count; i++) {
+    struct mh_job job;
+    bool found;
+    status = mh_job_read(worker->txn, &options->only[i], &job, &found, err);
+    if (!status && found && job.state == MH_JOB_PENDING)
+      status = mh_worker_queue_add(&worker->queue, job.scheduled, &options->only[i], err);
+  }
+  return status;
+}
+
+mh_status mh_worker_serve(mh_store *store, const struct mh_worker_options *options, struct mh_worker_result *result,
+                          struct mh_error *err) {
+  struct mh_worker worker = {.store = store, .options = options, .result = result};
+  *result = (struct mh_worker_result){0};
+  mh_status status = mh_store_locks(store, &worker.locks, err);
+  if (!status) status = mh_txn_begin(store, &worker.txn, err);
+  if (!status && options->only) status = queue_given(&worker, err);
+  if (!status) status = serve(&worker, err);
+  const struct mh_queued_job *first = mh_worker_queue_first(&worker.queue);
+  result->later = worker.queue.count;
+  result->next_due = first ? first->scheduled : 0;
+  mh_kv_changes_close(worker.changes);
+  mh_txn_end(worker.txn);
+  mh_worker_queue_free(&worker.queue);
+  return status;
+}

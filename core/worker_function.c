@@ -1,0 +1,117 @@
+#include "worker_parts.h"
+
+#include "clock.h"
+
+enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
+
+/* One job of a function, being run. */
+struct attempt {
+  const struct mh_worker_options *options;
+  struct mh_transaction transaction;
+  struct mh_key key;
+  struct mh_job job;     /* as the latest evaluation found it */
+  bool pending;          /* it was, */
+  bool failed;           /* and its function failed: */
+  struct mh_error cause;
+};
+
+/* Whether an error of the evaluator says nothing of the job, so that it stays pending. */
+static bool is_no_failure(const struct attempt *attempt, mh_status status) {
+  const _Atomic bool *stop = attempt->options->stop;
+  return status == MH_NOMEM || (status == MH_INTERRUPTED && stop && atomic_load(stop));
+}
+
+/* What the function wrote, and that the job is over; or only that, where it failed. */
+static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
+  struct attempt *attempt = self;
+  const struct mh_job_evaluator *evaluator = &attempt->options->evaluator;
+  bool found;
+  mh_status status = mh_job_read(txn, &attempt->key, &attempt->job, &found, err);
+  attempt->pending = !status && found && attempt->job.state == MH_JOB_PENDING;
+  if (!attempt->pending) return status;
+  uint32_t before = mh_txn_savepoint(txn);
+  status = evaluator->evaluate(evaluator->self, &attempt->transaction, txn, &attempt->job, &attempt->cause);
+  attempt->failed = status != MH_OK;
+  if (is_no_failure(attempt, status)) {
+    *err = attempt->cause;
+    return status;
+  }
+  if (!attempt->failed) return mh_job_end(txn, &attempt->job, MH_JOB_SUCCESS, NULL, mh_epoch_ms(), err);
+  char text[TEXT_BYTES];
+  mh_txn_rollback(txn, before);
+  return mh_job_end(txn, &attempt->job, MH_JOB_FAILED, mh_error_text(&attempt->cause, text, sizeof text), mh_epoch_ms(), err);
+}
+
+/* Adds the rows that the transaction has scheduled, and not canceled again. */
+static mh_status queue_scheduled(struct mh_worker *worker, struct mh_error *err) {
+  const struct mh_table *table = mh_txn_table(worker->txn, mh_slice_text(MH_JOBS_TABLE));
+  const struct mh_written *written = mh_changeset_written(mh_txn_changeset(worker->txn), table->documents);
+  mh_status status = MH_OK;
+  for (const struct mh_node *node = written ? written->head->next[0] : NULL; !status && node; node = node->next[0]) {
+    struct mh_document document;
+    struct mh_job job;
+    if (!mh_node_inserted(node) || node->newest->write == MH_WRITE_DELETE) continue;
+    status = mh_table_document(table, mh_node_key(node), node->newest->value, &document, err);
+    if (!status) status = mh_job_parse(&document, &job, err);
+    if (!status && job.state == MH_JOB_PENDING)
+      status = mh_worker_queue_add(&worker->queue, job.scheduled, &document.key, err);
+  }
+  return status;
+}
+
+/* A transaction that commits on its own, which others disturbed again and again: its failure is one more. */
+static mh_status fail_refused(struct mh_worker *worker, struct attempt *attempt, struct mh_error *err) {
+  attempt->failed = true;
+  attempt->cause = *err;
+  return mh_job_fail(worker->store, &attempt->key, &attempt->cause, err);
+}
+
+mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err) {
+  const struct mh_worker_options *options = worker->options;
+  struct attempt attempt = {.options = options, .key = *key};
+  struct mh_transacted transacted;
+  attempt.transaction = (struct mh_transaction){.self = &attempt, .evaluate = evaluate};
+  double began = mh_clock_ms(CLOCK_REALTIME);
+  mh_status status = mh_transact(worker->txn, &attempt.transaction, options->stop, &transacted, err);
+  if (status == MH_REFUSED && attempt.transaction.commits_itself && transacted.evaluations > 1)
+    status = fail_refused(worker, &attempt, err);
+  if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) return MH_OK; /* it stays pending */
+  if (status || !attempt.pending) return status;
+  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
+  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
+  mh_worker_report(worker, &(struct mh_job_report){.id = attempt.job.id,
+                                                   .name = attempt.job.name,
+                                                   .state = attempt.failed ? MH_JOB_FAILED : MH_JOB_SUCCESS,
+                                                   .error = attempt.failed ? &attempt.cause : NULL,
+                                                   .late_ms = began > attempt.job.scheduled ? began - attempt.job.scheduled : 0,
+                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
+  return options->only && !attempt.failed ? queue_scheduled(worker, err) : MH_OK;
+}
+
+/* ---- from another thread ---- */
+
+struct failing {
+  const struct mh_key *key;
+  const struct mh_error *cause;
+};
+
+static mh_status evaluate_failing(void *self, mh_txn *txn, struct mh_error *err) {
+  const struct failing *failing = self;
+  struct mh_job job;
+  bool found;
+  char text[TEXT_BYTES];
+  mh_status status = mh_job_read(txn, failing->key, &job, &found, err);
+  if (status || !found || job.state != MH_JOB_PENDING) return status;
+  return mh_job_end(txn, &job, MH_JOB_FAILED, mh_error_text(failing->cause, text, sizeof text), mh_epoch_ms(), err);
+}
+
+mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err) {
+  struct failing failing = {.key = key, .cause = cause};
+  struct mh_transaction transaction = {.self = &failing, .evaluate = evaluate_failing};
+  struct mh_transacted transacted;
+  mh_txn *txn = NULL;
+  mh_status status = mh_txn_begin(store, &txn, err);
+  if (!status) status = mh_transact(txn, &transaction, NULL, &transacted, err);
+  mh_txn_end(txn);
+  return status;
+}

@@ -1,0 +1,38 @@
+/* worker_parts: a worker as it goes on, for its files: worker.c (what comes next, and sleeping), worker_function.c (one job of a
+ * function). */
+#ifndef MH_WORKER_PARTS_H
+#define MH_WORKER_PARTS_H
+
+#include "worker.h"
+#include "worker_queue.h"
+
+struct mh_worker {
+  mh_store *store;
+  const struct mh_worker_options *options;
+  struct mh_worker_result *result;
+  mh_filelock *locks;
+  mh_txn *txn;                  /* to look for what is due, and to run functions in */
+  mh_kv_changes *changes;       /* from when it first sleeps */
+  struct mh_worker_queue queue; /* with options->only */
+  double sweep_at;              /* when rows that are over are to be dropped next: ms since the epoch */
+  bool told_idle;               /* options->idle was called, with told_due, */
+  double told_due;              /* and nothing was run since */
+};
+
+static inline bool mh_worker_stop_asked(const struct mh_worker *worker) {
+  return worker->options->stop && atomic_load(worker->options->stop);
+}
+
+/* Counts a job that is over, and reports it. */
+void mh_worker_report(struct mh_worker *worker, const struct mh_job_report *report);
+
+/* The byte that whoever is at the job holds. */
+uint64_t mh_job_lock_byte(const struct mh_key *key);
+
+/* ---- worker_function.c ---- */
+
+/* Runs the job of that key, whose lock is held, if it is pending by now; with options->only, adds what it scheduled to the
+ * queue. */
+mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err);
+
+#endif
