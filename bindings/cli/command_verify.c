@@ -3,6 +3,7 @@
 #include "preview_report.h"
 #include "progress.h"
 #include "render.h"
+#include "script_limits.h"
 #include "stop.h"
 
 #include <stdlib.h>
@@ -11,14 +12,11 @@
 enum { VERIFY_DOC_TIMEOUT, VERIFY_MAX_MEMORY, VERIFY_SCRIPTS, VERIFY_ALLOW_UNSAFE };
 
 static const struct mh_option options[] = {
-    [VERIFY_DOC_TIMEOUT] = {"doc-timeout", 0, MH_OPTION_DECIMAL, "S", 0.01, 86400,
-                            "stop a script that takes longer over a document (10)"},
-    [VERIFY_MAX_MEMORY] = {"max-memory", 0, MH_OPTION_COUNT, "MIB", 1, 1 << 20,
-                           "stop a script that takes more memory (256)"},
+    [VERIFY_DOC_TIMEOUT] = MH_LIMIT_TIMEOUT,
+    [VERIFY_MAX_MEMORY] = MH_LIMIT_MEMORY,
     [VERIFY_SCRIPTS] = {"scripts", 0, MH_OPTION_TEXT, "DIR", 0, 0,
                         "the root of names and of require (else the nearest 'scripts')"},
-    [VERIFY_ALLOW_UNSAFE] = {"allow-unsafe", 0, MH_OPTION_FLAG, NULL, 0, 0,
-                             "let the script use io, os, debug, C modules"},
+    [VERIFY_ALLOW_UNSAFE] = MH_LIMIT_UNSAFE,
     {0},
 };
 
@@ -184,14 +182,13 @@ static void on_hang(void *cli, const struct mh_error *err, const char *document)
 static void on_notice(void *cli, const char *text) { mh_print_notice(cli, "%s", text); }
 
 static struct mh_script_options script_options(const struct mh_cli *cli, const struct mh_option_value *own) {
-  return (struct mh_script_options){.scripts_root = own[VERIFY_SCRIPTS].text,
-                                    .allow_unsafe = own[VERIFY_ALLOW_UNSAFE].given,
-                                    .doc_timeout_ms = (uint32_t)(own[VERIFY_DOC_TIMEOUT].number * 1000),
-                                    .max_memory_bytes = (size_t)own[VERIFY_MAX_MEMORY].number << 20,
-                                    .on_hang = on_hang,
-                                    .on_hang_self = (void *)cli,
-                                    .on_notice = on_notice,
-                                    .on_notice_self = (void *)cli};
+  struct mh_script_options scripts =
+      mh_script_limits(&own[VERIFY_ALLOW_UNSAFE], &own[VERIFY_DOC_TIMEOUT], &own[VERIFY_MAX_MEMORY]);
+  scripts.scripts_root = own[VERIFY_SCRIPTS].text;
+  scripts.on_hang = on_hang;
+  scripts.on_notice = on_notice;
+  scripts.on_hang_self = scripts.on_notice_self = (void *)cli;
+  return scripts;
 }
 
 /* Looks at the one that the script has taken, and tells; `array` (NULL: none) gets it as JSON. */

@@ -41,25 +41,17 @@ static mh_status print_result(const struct mh_cli *cli, struct mh_slice result, 
   return status;
 }
 
-/* What scripts print: as it is for a pipe, escaped for a person. */
-static void print_output(struct mh_slice text) {
-  if (isatty(STDERR_FILENO)) mh_print_plain_slice(stderr, text);
-  else fwrite(text.data, 1, text.size, stderr);
-}
-
 /* ---- what it scheduled ---- */
 
 static void on_output(void *self, struct mh_slice text) {
   (void)self;
-  print_output(text);
+  mh_print_output(text);
 }
 
 static void on_report(void *self, const struct mh_job_report *report) {
   const struct mh_cli *cli = self;
   if (report->state != MH_JOB_FAILED) return;
-  struct mh_error err = *report->error;
-  mh_error_at(&err, "%.*s", (int)report->name.size, (const char *)report->name.data);
-  mh_print_error(cli, &err);
+  mh_print_error(cli, report->error);
 }
 
 /* Runs what the call scheduled, and that in turn. */
@@ -105,7 +97,7 @@ static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_
   _Atomic bool *stop = mh_stop_on_signal(NULL);
   mh_status status = mh_apps_call(apps, store, target, arguments, stop, &called, &err);
   int result = MH_EXIT_OK;
-  print_output(mh_buffer_slice(&called.output));
+  mh_print_output(mh_buffer_slice(&called.output));
   if (!status) status = print_result(cli, mh_buffer_slice(&called.result), &err);
   if (status) {
     result = mh_cli_fail(cli, &err);
