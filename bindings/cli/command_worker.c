@@ -29,10 +29,11 @@ static mh_status tell_pending(const struct mh_cli *cli, mh_store *store, struct 
   mh_status status = mh_txn_begin(store, &txn, err);
   if (!status) status = mh_job_count(txn, &counts, err);
   mh_txn_end(txn);
-  if (!status)
-    mh_print_notice(cli, "stopped; %s %s pending", mh_things_text(counts.pending, "job", jobs),
-                    counts.pending == 1 ? "is" : "are");
-  return status;
+  if (status) return status;
+  if (!counts.pending) strcpy(jobs, "no job");
+  else mh_things_text(counts.pending, "job", jobs);
+  mh_print_notice(cli, "stopped; %s %s pending", jobs, counts.pending > 1 ? "are" : "is");
+  return MH_OK;
 }
 
 static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps, struct mh_error *err) {
@@ -42,7 +43,7 @@ static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps,
   struct mh_worker_options serving = {.evaluator = mh_apps_evaluator(apps), .who = mh_who(who)};
   serving.stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping after the job at hand; press Ctrl-C again to kill");
   mh_worker_show_begin(&show, &serving);
-  mh_print_notice(cli, "serving the jobs of %s; Ctrl-C (or SIGTERM) ends it after the job at hand", cli->db);
+  mh_print_notice(cli, "serving the jobs of %s, until Ctrl-C or SIGTERM", cli->db);
   mh_status status = mh_worker_serve(store, &serving, &result, err);
   mh_worker_show_free(&show);
   return status ? status : tell_pending(cli, store, err);
