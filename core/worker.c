@@ -79,6 +79,14 @@ static mh_status look_in_queue(struct mh_worker *worker, struct look *look, stru
   return status;
 }
 
+mh_status mh_worker_queue(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err) {
+  struct mh_job job;
+  bool found;
+  mh_status status = mh_job_read(worker->txn, key, &job, &found, err);
+  if (status || !found || job.state != MH_JOB_PENDING) return status;
+  return mh_worker_queue_add(&worker->queue, job.scheduled, key, err);
+}
+
 /* ---- between jobs ---- */
 
 void mh_worker_report(struct mh_worker *worker, const struct mh_job_report *report) {
@@ -154,27 +162,13 @@ static mh_status serve(struct mh_worker *worker, struct mh_error *err) {
   return status;
 }
 
-/* Adds the jobs that are to be served, if they are pending. */
-static mh_status queue_given(struct mh_worker *worker, struct mh_error *err) {
-  const struct mh_worker_options *options = worker->options;
-  mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < options->only_count; i++) {
-    struct mh_job job;
-    bool found;
-    status = mh_job_read(worker->txn, &options->only[i], &job, &found, err);
-    if (!status && found && job.state == MH_JOB_PENDING)
-      status = mh_worker_queue_add(&worker->queue, job.scheduled, &options->only[i], err);
-  }
-  return status;
-}
-
 mh_status mh_worker_serve(mh_store *store, const struct mh_worker_options *options, struct mh_worker_result *result,
                           struct mh_error *err) {
   struct mh_worker worker = {.store = store, .options = options, .result = result};
   *result = (struct mh_worker_result){0};
   mh_status status = mh_store_locks(store, &worker.locks, err);
   if (!status) status = mh_txn_begin(store, &worker.txn, err);
-  if (!status && options->only) status = queue_given(&worker, err);
+  for (size_t i = 0; !status && i < options->only_count; i++) status = mh_worker_queue(&worker, &options->only[i], err);
   if (!status) status = serve(&worker, err);
   const struct mh_queued_job *first = mh_worker_queue_first(&worker.queue);
   result->later = worker.queue.count;

@@ -23,6 +23,9 @@ static inline bool mh_worker_stop_asked(const struct mh_worker *worker) {
   return worker->options->stop && atomic_load(worker->options->stop);
 }
 
+/* Adds a job to the queue if the transaction sees it pending. */
+mh_status mh_worker_queue(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err);
+
 /* Counts a job that is over, and reports it. */
 void mh_worker_report(struct mh_worker *worker, const struct mh_job_report *report);
 

@@ -51,9 +51,7 @@ static void on_output(void *self, struct mh_slice text) {
 static void on_report(void *self, const struct mh_job_report *report) {
   const struct mh_cli *cli = self;
   if (report->state != MH_JOB_FAILED) return;
-  struct mh_error err = *report->error;
-  mh_error_at(&err, "%.*s", (int)report->name.size, (const char *)report->name.data);
-  mh_print_error(cli, &err);
+  mh_print_error(cli, report->error);
 }
 
 /* Runs what the call scheduled, and that in turn. */
