@@ -11,16 +11,6 @@ enum { WORKER_TIMEOUT, WORKER_MEMORY, WORKER_UNSAFE };
 static const struct mh_option options[] = {
     [WORKER_TIMEOUT] = MH_LIMIT_TIMEOUT, [WORKER_MEMORY] = MH_LIMIT_MEMORY, [WORKER_UNSAFE] = MH_LIMIT_UNSAFE, {0}};
 
-static void on_hang(void *cli, const struct mh_error *err, const char *document) {
-  mh_print_error(cli, err);
-  if (!*document) return;
-  fputs("while migrating ", stderr);
-  mh_print_plain(stderr, document);
-  fputc('\n', stderr);
-}
-
-static void on_notice(void *cli, const char *text) { mh_print_notice(cli, "%s", text); }
-
 /* "stopped; 3 jobs are pending" */
 static mh_status tell_pending(const struct mh_cli *cli, mh_store *store, struct mh_error *err) {
   struct mh_job_counts counts = {0};
@@ -52,12 +42,11 @@ static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps,
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   const struct mh_option_value *own = arguments->own;
   struct mh_script_options scripts = mh_script_limits(&own[WORKER_UNSAFE], &own[WORKER_TIMEOUT], &own[WORKER_MEMORY]);
+  const struct mh_script_telling telling = {cli, "migrating"};
   mh_store *store = NULL;
   mh_apps *apps = NULL;
   struct mh_error err;
-  scripts.on_hang = on_hang;
-  scripts.on_notice = on_notice;
-  scripts.on_hang_self = scripts.on_notice_self = (void *)cli;
+  mh_script_tell(&scripts, &telling);
   mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
   if (!status) status = mh_apps_new(&scripts, &apps, &err);
   if (!status) status = serve(cli, store, apps, &err);
