@@ -56,6 +56,7 @@ void mh_lua_db_end(struct mh_lua_db *db) {
   for (size_t i = 0; i < db->query_count; i++) mh_query_close(db->queries[i]);
   db->query_count = 0;
   db->use = MH_LUA_IDLE;
+  db->in_query = false; /* left by an error */
 }
 
 void mh_lua_db_close(struct mh_lua_db *db) {
@@ -111,7 +112,7 @@ static void check_writes(lua_State *L, const struct mh_lua_db *db, const char *c
   if (db->use == MH_LUA_VERIFYING)
     mh_lua_binding_fail(L, call, "verify only looks at documents, and writes none; what is to change, migrateOne "
                                  "changes");
-  if (!handle->may_write)
+  if (!handle->may_write || db->in_query)
     mh_lua_binding_fail(L, call, "a query only reads; a function that writes is a mutation: mutation { handler = "
                                  "function(ctx, args) ... end }");
 }
