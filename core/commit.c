@@ -272,7 +272,7 @@ struct mh_touched *mh_commit_touch(mh_commit *commit, uint32_t number, struct mh
   }
   commit->touched = moved;
   struct mh_touched *touched = &moved[commit->touched_count];
-  touched->number = number;
+  *touched = (struct mh_touched){.number = number};
   if (mh_table_state_read(commit->kv, number, &touched->before, err)) return NULL;
   touched->after = touched->before;
   touched->after.written = commit->number;
