@@ -171,26 +171,6 @@ static mh_status select_member(mh_script *script, const char *target, const char
 
 /* ---- the command ---- */
 
-static void on_hang(void *cli, const struct mh_error *err, const char *document) {
-  mh_print_error(cli, err);
-  if (!*document) return;
-  fputs("while verifying ", stderr);
-  mh_print_plain(stderr, document);
-  fputc('\n', stderr);
-}
-
-static void on_notice(void *cli, const char *text) { mh_print_notice(cli, "%s", text); }
-
-static struct mh_script_options script_options(const struct mh_cli *cli, const struct mh_option_value *own) {
-  struct mh_script_options scripts =
-      mh_script_limits(&own[VERIFY_ALLOW_UNSAFE], &own[VERIFY_DOC_TIMEOUT], &own[VERIFY_MAX_MEMORY]);
-  scripts.scripts_root = own[VERIFY_SCRIPTS].text;
-  scripts.on_hang = on_hang;
-  scripts.on_notice = on_notice;
-  scripts.on_hang_self = scripts.on_notice_self = (void *)cli;
-  return scripts;
-}
-
 /* Looks at the one that the script has taken, and tells; `array` (NULL: none) gets it as JSON. */
 static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_script *script, _Atomic bool *stop,
                             cJSON *array, bool *complete, struct mh_error *err) {
@@ -234,7 +214,12 @@ static mh_status verify_all(const struct mh_cli *cli, mh_store *store, mh_script
 
 static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arguments, mh_store *store,
                         bool *complete, struct mh_error *err) {
-  struct mh_script_options opened = script_options(cli, arguments->own);
+  const struct mh_option_value *own = arguments->own;
+  const struct mh_script_telling telling = {cli, "verifying"};
+  struct mh_script_options opened =
+      mh_script_limits(&own[VERIFY_ALLOW_UNSAFE], &own[VERIFY_DOC_TIMEOUT], &own[VERIFY_MAX_MEMORY]);
+  opened.scripts_root = own[VERIFY_SCRIPTS].text;
+  mh_script_tell(&opened, &telling);
   const char *operand = arguments->operands[0], *target = operand;
   bool by_name = !mh_is_script(operand);
   target_text stored, root = "";

@@ -11,16 +11,6 @@ enum { WORKER_TIMEOUT, WORKER_MEMORY, WORKER_UNSAFE };
 static const struct mh_option options[] = {
     [WORKER_TIMEOUT] = MH_LIMIT_TIMEOUT, [WORKER_MEMORY] = MH_LIMIT_MEMORY, [WORKER_UNSAFE] = MH_LIMIT_UNSAFE, {0}};
 
-static void on_hang(void *cli, const struct mh_error *err, const char *document) {
-  mh_print_error(cli, err);
-  if (!*document) return;
-  fputs("while migrating ", stderr);
-  mh_print_plain(stderr, document);
-  fputc('\n', stderr);
-}
-
-static void on_notice(void *cli, const char *text) { mh_print_notice(cli, "%s", text); }
-
 /* "stopped; 3 jobs are pending" */
 static mh_status tell_pending(const struct mh_cli *cli, mh_store *store, struct mh_error *err) {
   struct mh_job_counts counts = {0};
@@ -29,10 +19,11 @@ static mh_status tell_pending(const struct mh_cli *cli, mh_store *store, struct 
   mh_status status = mh_txn_begin(store, &txn, err);
   if (!status) status = mh_job_count(txn, &counts, err);
   mh_txn_end(txn);
-  if (!status)
-    mh_print_notice(cli, "stopped; %s %s pending", mh_things_text(counts.pending, "job", jobs),
-                    counts.pending == 1 ? "is" : "are");
-  return status;
+  if (status) return status;
+  if (!counts.pending) strcpy(jobs, "no job");
+  else mh_things_text(counts.pending, "job", jobs);
+  mh_print_notice(cli, "stopped; %s %s pending", jobs, counts.pending > 1 ? "are" : "is");
+  return MH_OK;
 }
 
 static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps, struct mh_error *err) {
@@ -42,7 +33,7 @@ static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps,
   struct mh_worker_options serving = {.evaluator = mh_apps_evaluator(apps), .who = mh_who(who)};
   serving.stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping after the job at hand; press Ctrl-C again to kill");
   mh_worker_show_begin(&show, &serving);
-  mh_print_notice(cli, "serving the jobs of %s; Ctrl-C (or SIGTERM) ends it after the job at hand", cli->db);
+  mh_print_notice(cli, "serving the jobs of %s, until Ctrl-C or SIGTERM", cli->db);
   mh_status status = mh_worker_serve(store, &serving, &result, err);
   mh_worker_show_free(&show);
   return status ? status : tell_pending(cli, store, err);
@@ -51,12 +42,11 @@ static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps,
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   const struct mh_option_value *own = arguments->own;
   struct mh_script_options scripts = mh_script_limits(&own[WORKER_UNSAFE], &own[WORKER_TIMEOUT], &own[WORKER_MEMORY]);
+  const struct mh_script_telling telling = {cli, "migrating"};
   mh_store *store = NULL;
   mh_apps *apps = NULL;
   struct mh_error err;
-  scripts.on_hang = on_hang;
-  scripts.on_notice = on_notice;
-  scripts.on_hang_self = scripts.on_notice_self = (void *)cli;
+  mh_script_tell(&scripts, &telling);
   mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
   if (!status) status = mh_apps_new(&scripts, &apps, &err);
   if (!status) status = serve(cli, store, apps, &err);

@@ -14,6 +14,7 @@ struct watch {
   struct mh_job_choice choice;
   struct mh_job_rows rows, before; /* as of this look, and of the one before */
   bool looked;                     /* there was one before */
+  bool told;                       /* a line was printed */
   char *printed;                   /* the array that was; NULL: none */
 };
 
@@ -68,11 +69,13 @@ static mh_status print_lines(struct watch *watch, struct mh_error *err) {
   const struct mh_job_row **sorted = sort_before(watch, err);
   if (!sorted) return err->status;
   uint64_t told = 0;
-  for (size_t i = 0; i < watch->rows.count; i++) {
-    const struct mh_job_row *row = &watch->rows.rows[i];
+  size_t pending = watch->rows.pending, count = watch->rows.count;
+  for (size_t i = 0; i < count; i++) { /* as it happened: those that ended, the newest of which stands first, then the others */
+    const struct mh_job_row *row = &watch->rows.rows[i < count - pending ? count - 1 - i : i - (count - pending)];
     if (!is_news(watch, sorted, row)) continue;
     print_line(row);
     told += row->state != MH_JOB_PENDING;
+    watch->told = true;
   }
   free(sorted);
   uint64_t now = watch->rows.counts.over, before = watch->before.counts.over;
@@ -114,6 +117,7 @@ static mh_status draw(void *self, FILE *out, size_t room, size_t *drawn, struct 
   const struct mh_job_rows *rows = &watch->rows;
   struct mh_job_table table;
   mh_figure pending, over;
+  char counts[128];
   size_t most = room > FRAME_ROWS ? room - FRAME_ROWS : 1, half = most / 2;
   size_t all_over = rows->count - rows->pending, left = most > all_over ? most - all_over : 0;
   size_t of_pending = left > half ? left : half;
@@ -124,8 +128,9 @@ static mh_status draw(void *self, FILE *out, size_t room, size_t *drawn, struct 
   mh_job_table_titles(&table, out);
   for (size_t i = 0; i < of_pending; i++) mh_job_table_row(&table, &rows->rows[i], out);
   for (size_t i = 0; i < of_over; i++) mh_job_table_row(&table, &rows->rows[rows->pending + i], out);
-  fprintf(out, "%s pending, %s over\n", mh_count_text(rows->counts.pending, pending),
-          mh_count_text(rows->counts.over, over));
+  snprintf(counts, sizeof counts, "%s pending, %s over", mh_count_text(rows->counts.pending, pending),
+           mh_count_text(rows->counts.over, over));
+  fprintf(out, "%.*s\n", (int)mh_text_fit(counts, mh_terminal_columns(stdout)), counts);
   *drawn = FRAME_ROWS + of_pending + of_over;
   return MH_OK;
 }
@@ -141,6 +146,7 @@ mh_status mh_job_watch(const struct mh_cli *cli, mh_store *store, const struct m
   *shown = mh_watching_in_place(cli);
   if (!*shown && !cli->json && choice->over_most < OVER_MOST) watch.choice.over_most = OVER_MOST;
   mh_status status = mh_watch(&watching, *shown, err);
+  if (!status && !*shown && !cli->json && !watch.told) printf("no job is pending on %s\n", cli->db);
   mh_job_rows_free(&watch.rows);
   mh_job_rows_free(&watch.before);
   free(watch.printed);

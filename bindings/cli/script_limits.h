@@ -2,7 +2,7 @@
 #ifndef MH_SCRIPT_LIMITS_H
 #define MH_SCRIPT_LIMITS_H
 
-#include "options.h"
+#include "cli.h"
 #include "../lua/migrations.h"
 
 /* Their rows. */
@@ -14,12 +14,16 @@
   {"max-memory", 0, MH_OPTION_COUNT, "MIB", 1, 1 << 20, "stop a script that takes more memory (256)"}
 
 /* What they say; of one that was not given, the default (SPEC 9). */
-static inline struct mh_script_options mh_script_limits(const struct mh_option_value *unsafe,
-                                                        const struct mh_option_value *timeout,
-                                                        const struct mh_option_value *memory) {
-  return (struct mh_script_options){.allow_unsafe = unsafe->given,
-                                    .doc_timeout_ms = (uint32_t)(timeout->number * 1000),
-                                    .max_memory_bytes = (size_t)memory->number << 20};
-}
+struct mh_script_options mh_script_limits(const struct mh_option_value *unsafe, const struct mh_option_value *timeout,
+                                          const struct mh_option_value *memory);
+
+/* Makes the options tell what scripts are told about, and of one that hangs: as an error, with the document where there is one
+ * ("while migrating users/jd7..."). For commands that draw nothing on standard error. `doing`: "migrating". Both outlive the
+ * script. */
+struct mh_script_telling {
+  const struct mh_cli *cli;
+  const char *doing;
+};
+void mh_script_tell(struct mh_script_options *options, const struct mh_script_telling *telling);
 
 #endif

@@ -6,6 +6,7 @@
 #include "records.h"
 #include "render.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { LINE_EVERY_S = 5 /* of one migration, while it only goes on */ };
@@ -91,14 +92,17 @@ static void print_run(struct mh_worker_show *show, const struct mh_run_record *r
 
 /* ---- as JSON ---- */
 
+/* No more digits than are meant. */
+static double in_us(double ms) { return round(ms * 1000) / 1000; }
+
 static bool fill_json(cJSON *object, const struct mh_job_report *report) {
   char fault[sizeof report->error->place + sizeof report->error->message];
   return mh_json_add_slice(object, "_id", report->id) && mh_json_add_slice(object, "name", report->name) &&
          mh_json_add_text(object, "state", mh_job_state_name(report->state)) &&
          (report->error ? mh_json_add_text(object, "error", error_of(report, fault, sizeof fault))
                         : cJSON_AddNullToObject(object, "error") != NULL) &&
-         cJSON_AddNumberToObject(object, "lateMs", report->late_ms) &&
-         cJSON_AddNumberToObject(object, "tookMs", report->took_ms) &&
+         cJSON_AddNumberToObject(object, "lateMs", in_us(report->late_ms)) &&
+         cJSON_AddNumberToObject(object, "tookMs", in_us(report->took_ms)) &&
          (!report->record || cJSON_AddItemToObject(object, "migration", mh_record_json(report->record)));
 }
 
