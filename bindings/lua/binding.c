@@ -36,6 +36,25 @@ struct mh_slice mh_lua_text_argument(lua_State *L, const char *call, int index, 
   return text;
 }
 
+enum { LIST_MAX = 10000 /* more is no series but a mistake, such as documents in place of migrations */ };
+
+lua_Integer mh_lua_list_argument(lua_State *L, const char *call, int index, const char *example) {
+  lua_Integer length = 0;
+  if (!lua_istable(L, index))
+    mh_lua_binding_fail(L, call, "it takes a list: %s, not a %s", example, mh_lua_type_name(L, index));
+  lua_pushnil(L);
+  while (mh_lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      mh_lua_binding_fail(L, call, "it takes a list: %s, without the name \"%.100s\"", example, lua_tostring(L, -1));
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1)
+      mh_lua_binding_fail(L, call, "it takes a list: %s; this one has other keys", example);
+    if (lua_tointeger(L, -1) > length) length = lua_tointeger(L, -1);
+  }
+  if (length > LIST_MAX) mh_lua_binding_fail(L, call, "a series has at most %d migrations", LIST_MAX);
+  return length;
+}
+
 const char *mh_lua_suggestion(const char *name, const char *const *known, char text[MH_LUA_SUGGESTION_BYTES]) {
   struct mh_nearest nearest = mh_nearest(name);
   for (const char *const *each = known; *each; each++) mh_nearest_offer(&nearest, *each);

@@ -3,6 +3,7 @@
 #include "../../core/bson.h"
 #include "../../core/migration.h"
 #include "binding.h"
+#include "called_migrations.h"
 #include "document.h"
 #include "runner.h"
 
@@ -156,6 +157,7 @@ int mh_lua_definition_open(lua_State *L) {
   lua_pop(L, 1);
   mh_lua_runner_open(L);
   luaL_newlib(L, library);
+  luaL_setfuncs(L, mh_lua_called_migrations, 0);
   lua_setglobal(L, "migrations");
   return 0;
 }

@@ -8,7 +8,8 @@ struct doing {
   struct fixture *f;
   unsigned evaluations, disturbances; /* so often another writer comes first */
   unsigned locked;                    /* evaluations while the lock was held */
-  bool reads, fails, makes_table, itself;
+  unsigned commits;                   /* that it makes on its own, and then wants to see */
+  bool reads, fails, makes_table, itself, late; /* late: it commits on its own from the second evaluation on */
   struct mh_transaction transaction;
 };
 
@@ -43,11 +44,16 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   char id[MH_ID_TEXT_MAX];
   size_t size;
   bool found;
-  doing->evaluations++;
+  if (doing->evaluations++ && doing->late) doing->itself = true;
   doing->locked += doing->transaction.locked;
   if (doing->itself) {
     doing->transaction.commits_itself = true;
     if (doing->transaction.locked) return mh_fail(err, MH_INVALID, "under the lock");
+  }
+  if (doing->commits) {
+    doing->commits--;
+    write_elsewhere(doing->f);
+    return mh_fail(err, MH_STALE, "it is to see that");
   }
   mh_status status = mh_table_get(txn, table, mh_slice_text("none"), &document, &found, err);
   if (!status && doing->makes_table) status = mh_txn_make_table(txn, mh_slice_text("made"), 0, &table, err);
@@ -128,6 +134,30 @@ static void one_that_commits_itself_is_never_under_the_lock(void **state) {
   assert_false(transact(f, &doing, MH_REFUSED).stored);
 }
 
+/* However often: these are no conflicts. */
+static void one_sees_what_it_has_committed(void **state) {
+  struct fixture *f = *state;
+  struct doing doing = {.itself = true, .commits = 200};
+  struct mh_transacted transacted = transact(f, &doing, MH_OK);
+  assert_true(transacted.stored);
+  assert_int_equal(transacted.evaluations, 201);
+  assert_int_equal(count(f, "t"), 1 + 200 + 1);
+  doing = (struct doing){.commits = 1}; /* it has not said that it commits: an error like others */
+  assert_false(transact(f, &doing, MH_STALE).stored);
+  assert_int_equal(doing.evaluations, 1);
+}
+
+/* That it commits on its own may be known only under the lock, where it cannot. */
+static void one_that_finds_so_under_the_lock_is_evaluated_without(void **state) {
+  struct fixture *f = *state;
+  struct doing doing = {.late = true, .disturbances = 1};
+  struct mh_transacted transacted = transact(f, &doing, MH_OK);
+  assert_true(transacted.stored);
+  assert_int_equal(doing.locked, 1);
+  assert_int_equal(transacted.evaluations, 3);
+  assert_int_equal(count(f, "t"), 3);
+}
+
 static void it_stops_between_evaluations(void **state) {
   struct fixture *f = *state;
   struct doing doing = {.f = f, .disturbances = 1};
@@ -193,6 +223,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(it_is_evaluated_again_under_the_lock, setup, teardown),
       cmocka_unit_test_setup_teardown(a_table_is_made_under_the_lock_too, setup, teardown),
       cmocka_unit_test_setup_teardown(one_that_commits_itself_is_never_under_the_lock, setup, teardown),
+      cmocka_unit_test_setup_teardown(one_sees_what_it_has_committed, setup, teardown),
+      cmocka_unit_test_setup_teardown(one_that_finds_so_under_the_lock_is_evaluated_without, setup, teardown),
       cmocka_unit_test_setup_teardown(it_stops_between_evaluations, setup, teardown),
       cmocka_unit_test_setup_teardown(what_was_expected_is_to_be_so_under_the_lock, setup, teardown),
   };
