@@ -2,7 +2,9 @@
  *
  *   raw copy STORE RAW     copies the table `users` of a mighost store into a plain LMDB environment
  *   raw rewrite RAW        one pass: every second document is rewritten 16 bytes longer, 10,000 documents a transaction,
- *                          each commit flushed; prints documents and seconds */
+ *                          each commit flushed; prints documents and seconds
+ *   raw commits RAW N      N flushed commits, each of what a job that schedules the next one leaves at least: one row
+ *                          rewritten and one appended; prints commits and seconds */
 #include "../core/table.h"
 
 #include <lmdb.h>
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { BATCH = 10000, LONGER = 16 };
+enum { BATCH = 10000, LONGER = 16, ROW = 250 /* bytes of a job's */ };
 
 static void check(int code, const char *what) {
   if (!code) return;
@@ -105,12 +107,32 @@ static void rewrite(const char *path) {
   printf("{\"documents\": %zu, \"seconds\": %.4f}\n", n, took);
 }
 
+static void commit_rows(const char *path, size_t count) {
+  uint8_t row[ROW] = {0}, key[MH_KEY_BYTES] = {0};
+  MDB_env *env = open_raw(path);
+  double began = seconds();
+  for (uint64_t n = 1; n <= count; n++) {
+    MDB_txn *txn;
+    MDB_cursor *cursor = begin(env, &txn);
+    MDB_val at = {sizeof key, key}, value = {sizeof row, row};
+    if (n > 1) check(mdb_cursor_put(cursor, &at, &value, 0), "mdb_cursor_put");
+    mh_put_u64(key, n);
+    check(mdb_cursor_put(cursor, &at, &value, MDB_APPEND), "mdb_cursor_put");
+    check(mdb_txn_commit(txn), "mdb_txn_commit");
+  }
+  double took = seconds() - began;
+  mdb_env_close(env);
+  printf("{\"commits\": %zu, \"seconds\": %.4f}\n", count, took);
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && strcmp(argv[1], "copy") == 0)
     copy(argv[2], argv[3]);
   else if (argc == 3 && strcmp(argv[1], "rewrite") == 0)
     rewrite(argv[2]);
+  else if (argc == 4 && strcmp(argv[1], "commits") == 0)
+    commit_rows(argv[2], strtoul(argv[3], NULL, 10));
   else
-    return fprintf(stderr, "usage: raw copy STORE RAW | raw rewrite RAW\n"), 2;
+    return fprintf(stderr, "usage: raw copy STORE RAW | raw rewrite RAW | raw commits RAW N\n"), 2;
   return 0;
 }

@@ -213,6 +213,7 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
     mh_status rest = take_rest(txn, transacted.stored, called, &other);
     if (!status && (status = rest)) *err = other;
   }
+  if (status && !err->place[0]) mh_error_at(err, "%s", name);
   mh_txn_end(txn);
   return status;
 }
