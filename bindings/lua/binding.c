@@ -1,6 +1,7 @@
 #include "binding.h"
 
 #include "../../core/nearest.h"
+#include "document.h"
 #include "state.h"
 
 int mh_lua_binding_raise(lua_State *L, const char *call, struct mh_error *err) {
@@ -46,6 +47,32 @@ const char *mh_lua_suggestion(const char *name, const char *const *known, char t
   for (const char *const *each = known; *each && used < MH_LUA_SUGGESTION_BYTES; each++)
     used += (size_t)snprintf(text + used, MH_LUA_SUGGESTION_BYTES - used, "%s%s", each == known ? "" : ", ", *each);
   return text;
+}
+
+/* Raises for a key, on top of the stack, that the call does not take. [-0,+0,v] */
+static void check_key(lua_State *L, const struct mh_lua_signature *signature) {
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (lua_type(L, -1) != LUA_TSTRING)
+    mh_lua_binding_fail(L, signature->call, "its keys are names, as in %s; this one is a %s", signature->example,
+                        luaL_typename(L, -1));
+  const char *name = lua_tostring(L, -1);
+  for (const char *const *known = signature->keys; *known; known++)
+    if (strcmp(*known, name) == 0) return;
+  mh_lua_binding_fail(L, signature->call, "unknown key \"%.100s\"; %s", name,
+                      mh_lua_suggestion(name, signature->keys, text));
+}
+
+void mh_lua_check_options(lua_State *L, const struct mh_lua_signature *signature) {
+  if (lua_istable(L, 1) && lua_istable(L, 2))
+    mh_lua_binding_fail(L, signature->call, "call it with a dot: %s %s", signature->call, signature->example);
+  if (!lua_istable(L, 1))
+    mh_lua_binding_fail(L, signature->call, "expected a table: %s %s", signature->call, signature->example);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  while (mh_lua_next(L, 1)) {
+    lua_pop(L, 1);
+    check_key(L, signature);
+  }
 }
 
 enum { METHODS_MAX = 31 };

@@ -21,6 +21,15 @@ struct mh_slice mh_lua_text_argument(lua_State *L, const char *call, int index, 
  * first upvalue. Asking it for another method raises, naming the nearest. */
 void mh_lua_binding_type(lua_State *L, const char *type, const luaL_Reg *methods, void *upvalue);
 
+/* A call that takes one table of options, as in migrations.define { table = "users", ... }. */
+struct mh_lua_signature {
+  const char *call;        /* "migrations.define" */
+  const char *const *keys; /* that it knows; NULL behind the last */
+  const char *example;     /* "{ table = \"users\", ... }" */
+};
+/* [-?,+0,v] Leaves but the options on the stack, and raises where they are no table, or have keys that are not known. */
+void mh_lua_check_options(lua_State *L, const struct mh_lua_signature *signature);
+
 /* For a name that is not among the `known`, which end with NULL: `did you mean "patch"?`, or what there is where none
  * is near. Returns `text`. */
 enum { MH_LUA_SUGGESTION_BYTES = 256 };

@@ -26,7 +26,7 @@ static bool is_alive(const struct mh_lua_calls *calls, uint64_t session) {
 static void update_id_tables(lua_State *L, struct mh_lua_calls *calls) {
   const mh_catalogue *catalogue = mh_txn_catalogue(calls->db->txn);
   const mh_changeset *changes = mh_txn_changeset(calls->db->txn);
-  size_t count = catalogue->table_count + changes->pending_count;
+  size_t count = catalogue->all_table_count + changes->pending_count;
   if (calls->id_tables.generation && calls->stamp == catalogue->stamp && calls->pending_count == changes->pending_count)
     return;
   struct mh_id_table *tables = calloc(count + 1, sizeof *tables);
@@ -37,7 +37,7 @@ static void update_id_tables(lua_State *L, struct mh_lua_calls *calls) {
     return;
   }
   for (size_t i = 0, at = 0, made = 0; at < count; at++) { /* both sorted: pending ones are few, and put in their place */
-    const struct mh_table *table = i < catalogue->table_count ? &catalogue->tables[i++] : changes->pending[made++];
+    const struct mh_table *table = i < catalogue->all_table_count ? &catalogue->tables[i++] : changes->pending[made++];
     size_t place = at;
     for (; place && strcmp(tables[place - 1].name, table->name) > 0; place--) tables[place] = tables[place - 1];
     tables[place] = (struct mh_id_table){.name = table->name, .number = table->number, .foreign = table->foreign};
