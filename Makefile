@@ -92,8 +92,9 @@ race: all $(BUILD)/unit/test_deploy_model $(BUILD)/unit/test_walk_model $(BUILD)
 	@MIGHOST_MODEL_ACTIONS=1 $(BUILD)/unit/test_walk_model
 	@MIGHOST_RACE_ROUNDS=2000 $(BUILD)/unit/test_walk_race
 
-crash: all ## kill -9 runs of every kind at random moments, 1,000 times over 100,000 documents
+crash: all ## kill -9 runs of every kind at random moments, 1,000 times over 100,000 documents; then workers, 100 times
 	@tests/crash.py --kills 1000
+	@tests/crash_jobs.py --kills 100
 
 fuzz: ## libFuzzer over the JSON and BSON readers, a minute each (needs clang)
 	@mkdir -p build/fuzz

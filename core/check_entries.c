@@ -10,8 +10,13 @@ enum {
   MISSING_REMEMBERED = 65536 /* 1.6 MB. Beyond them, a document whose entry was moved counts as missing and as stale */
 };
 
-static const char REBUILD[] = "to build the index anew, deploy the schema without it, then with it";
 static const char IMPORT_AGAIN[] = "restore a backup, or export the table and import it with --replace";
+
+/* What mends an index. */
+static const char *remedy_of(const struct mh_table *table) {
+  return mh_table_is_system(table) ? "restore the store from a backup"
+                                   : "to build the index anew, deploy the schema without it, then with it";
+}
 
 /* The document that a finding is about, by its key where its id is not known. */
 struct name {
@@ -194,7 +199,7 @@ static mh_status sum_entry(struct comparing *comparing, void *self, struct mh_sl
 static mh_status add_entry_fault(struct comparing *comparing, enum mh_finding_kind kind, struct name name,
                                  const char *what, struct mh_error *err) {
   struct mh_error fault;
-  mh_fail(&fault, MH_DAMAGED, "%s; %s", what, REBUILD);
+  mh_fail(&fault, MH_DAMAGED, "%s; %s", what, remedy_of(comparing->check->table));
   mh_error_at(&fault, "%s.%s: entry of %s", comparing->check->table->name, comparing->index->name, name.text);
   return mh_checking_add(comparing->check->part, kind, &fault, err);
 }
@@ -315,11 +320,11 @@ mh_status mh_check_index(struct mh_check_table *check, size_t place, uint64_t *e
   mh_status status = each_entry(&comparing, sum_entry, &actual, err);
   *entries = actual.count;
   if (!status) status = mh_entries_count(check->checking->kv, comparing.index->space, &counted, err);
-  if (!status) status = compare_count(check->part, "entries", actual.count, counted, REBUILD, &where, err);
+  if (!status) status = compare_count(check->part, "entries", actual.count, counted, remedy_of(check->table), &where, err);
   if (!status && !sums_equal(&check->indexes[place], &actual)) status = name_differences(&comparing, actual.count, err);
   if (status != MH_DAMAGED) return status;
   mh_fail(&where, MH_DAMAGED, "its entries can be read no further than the first %llu; %s",
-          (unsigned long long)actual.count, REBUILD);
+          (unsigned long long)actual.count, remedy_of(check->table));
   mh_error_at(&where, "%s.%s", check->table->name, comparing.index->name);
   return mh_checking_add(check->part, MH_FINDING_UNREADABLE, &where, err);
 }

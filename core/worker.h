@@ -43,7 +43,8 @@ struct mh_job_report {
 
 struct mh_worker_options {
   struct mh_job_evaluator evaluator;
-  /* Serves these and what they schedule in turn, until none of them is due, and returns; NULL: serves all, until stopped. */
+  /* Serves these (pending ones) and what they schedule in turn, until none of them is due, and returns; NULL: serves all, until
+   * stopped. One that another process is at is left to that. */
   const struct mh_key *only;
   size_t only_count;
   _Atomic bool *stop; /* set by a signal handler: ends after the job, or the batch, at hand */

@@ -2,6 +2,9 @@
 
 #include "clock.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
 
 /* One job of a function, being run. */
@@ -15,10 +18,10 @@ struct attempt {
   struct mh_error cause;
 };
 
-/* Whether an error of the evaluator says nothing of the job, so that it stays pending. */
+/* Whether an error of the evaluator says nothing of the job, so that it stays pending, or is evaluated again. */
 static bool is_no_failure(const struct attempt *attempt, mh_status status) {
   const _Atomic bool *stop = attempt->options->stop;
-  return status == MH_NOMEM || (status == MH_INTERRUPTED && stop && atomic_load(stop));
+  return status == MH_NOMEM || status == MH_STALE || (status == MH_INTERRUPTED && stop && atomic_load(stop));
 }
 
 /* What the function wrote, and that the job is over; or only that, where it failed. */
@@ -42,20 +45,12 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   return mh_job_end(txn, &attempt->job, MH_JOB_FAILED, mh_error_text(&attempt->cause, text, sizeof text), mh_epoch_ms(), err);
 }
 
-/* Adds the rows that the transaction has scheduled, and not canceled again. */
 static mh_status queue_scheduled(struct mh_worker *worker, struct mh_error *err) {
-  const struct mh_table *table = mh_txn_table(worker->txn, mh_slice_text(MH_JOBS_TABLE));
-  const struct mh_written *written = mh_changeset_written(mh_txn_changeset(worker->txn), table->documents);
-  mh_status status = MH_OK;
-  for (const struct mh_node *node = written ? written->head->next[0] : NULL; !status && node; node = node->next[0]) {
-    struct mh_document document;
-    struct mh_job job;
-    if (!mh_node_inserted(node) || node->newest->write == MH_WRITE_DELETE) continue;
-    status = mh_table_document(table, mh_node_key(node), node->newest->value, &document, err);
-    if (!status) status = mh_job_parse(&document, &job, err);
-    if (!status && job.state == MH_JOB_PENDING)
-      status = mh_worker_queue_add(&worker->queue, job.scheduled, &document.key, err);
-  }
+  struct mh_key *keys = NULL;
+  size_t count = 0;
+  mh_status status = mh_jobs_scheduled(worker->txn, &keys, &count, err);
+  for (size_t i = 0; !status && i < count; i++) status = mh_worker_queue(worker, &keys[i], err);
+  free(keys);
   return status;
 }
 
@@ -64,6 +59,24 @@ static mh_status fail_refused(struct mh_worker *worker, struct attempt *attempt,
   attempt->failed = true;
   attempt->cause = *err;
   return mh_job_fail(worker->store, &attempt->key, &attempt->cause, err);
+}
+
+/* Shows what the job printed, and how it ended: as canceled where its function did that. */
+static mh_status report(struct mh_worker *worker, const struct attempt *attempt, double began, struct mh_error *err) {
+  const struct mh_worker_options *options = worker->options;
+  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
+  struct mh_job over = attempt->job;
+  bool found;
+  mh_status status = attempt->failed ? MH_OK : mh_job_read(worker->txn, &attempt->key, &over, &found, err);
+  if (status) return status;
+  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
+  mh_worker_report(worker, &(struct mh_job_report){.id = attempt->job.id,
+                                                   .name = attempt->job.name,
+                                                   .state = attempt->failed ? MH_JOB_FAILED : over.state,
+                                                   .error = attempt->failed ? &attempt->cause : NULL,
+                                                   .late_ms = fmax(began - attempt->job.scheduled, 0),
+                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
+  return MH_OK;
 }
 
 mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err) {
@@ -77,15 +90,8 @@ mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *
     status = fail_refused(worker, &attempt, err);
   if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) return MH_OK; /* it stays pending */
   if (status || !attempt.pending) return status;
-  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
-  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
-  mh_worker_report(worker, &(struct mh_job_report){.id = attempt.job.id,
-                                                   .name = attempt.job.name,
-                                                   .state = attempt.failed ? MH_JOB_FAILED : MH_JOB_SUCCESS,
-                                                   .error = attempt.failed ? &attempt.cause : NULL,
-                                                   .late_ms = began > attempt.job.scheduled ? began - attempt.job.scheduled : 0,
-                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
-  return options->only && !attempt.failed ? queue_scheduled(worker, err) : MH_OK;
+  status = report(worker, &attempt, began, err);
+  return !status && options->only && !attempt.failed ? queue_scheduled(worker, err) : status;
 }
 
 /* ---- from another thread ---- */

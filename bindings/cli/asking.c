@@ -1,13 +1,41 @@
 #include "asking.h"
 
 #include "../../core/clock.h"
+#include "../../core/transact.h"
 #include "migration_names.h"
 #include "records.h"
 #include "render.h"
 
 #include <stdlib.h>
 
-static const double WAIT_MS = 10000; /* a batch without a size takes some 10 ms; one that has a size may take long */
+/* ---- what waits for a worker ---- */
+
+static bool can_be_asked(const struct mh_control *control, const struct mh_run_record *record) {
+  return mh_run_is_live(record->state) ||
+         (record->state == MH_RUN_PENDING && control->request == MH_REQUEST_CANCEL);
+}
+
+static mh_status cancel_pending(void *self, mh_txn *txn, struct mh_error *err) {
+  struct mh_asked *asked = self;
+  bool found;
+  mh_status status = mh_carried_cancel(txn, asked->before.name, mh_epoch_ms(), &asked->record, &found, err);
+  if (!status && !found) asked->record = asked->before; /* forgotten meanwhile */
+  return status;
+}
+
+/* By now a worker may have taken it up: then it is asked. */
+static mh_status withdraw(mh_store *store, struct mh_asked *asked, struct mh_error *err) {
+  struct mh_transaction transaction = {.self = asked, .evaluate = cancel_pending};
+  struct mh_transacted transacted;
+  mh_txn *txn = NULL;
+  mh_status status = mh_txn_begin(store, &txn, err);
+  if (!status) status = mh_transact(txn, &transaction, NULL, &transacted, err);
+  mh_txn_end(txn);
+  asked->asked = !status && transacted.stored;
+  return status;
+}
+
+/* ---- asking ---- */
 
 static mh_status ask(mh_store *store, const struct mh_control *control, struct mh_asked *asked, struct mh_error *err) {
   bool found;
@@ -23,10 +51,12 @@ static mh_status ask_all(mh_store *store, const struct mh_control *control, stru
                          struct mh_error *err) {
   mh_status status = MH_OK;
   for (size_t i = 0; !status && i < count; i++) {
-    asked[i].before = asked[i].record;
-    if (mh_run_is_live(asked[i].record.state)) status = ask(store, control, &asked[i], err);
+    struct mh_asked *run = &asked[i];
+    run->before = run->record;
+    if (!can_be_asked(control, &run->record)) continue;
+    status = run->record.state == MH_RUN_PENDING ? withdraw(store, run, err) : ask(store, control, run, err);
   }
-  double until = mh_clock_ms(CLOCK_MONOTONIC) + WAIT_MS;
+  double until = mh_clock_ms(CLOCK_MONOTONIC) + MH_ASKING_WAIT_MS;
   for (size_t i = 0; !status && i < count; i++) {
     if (!asked[i].asked) continue;
     double left = until - mh_clock_ms(CLOCK_MONOTONIC);
@@ -64,11 +94,12 @@ static mh_status print_lines(const struct mh_cli *cli, const struct mh_asking *a
 }
 
 static mh_status take_records(const struct mh_run_record *records, size_t record_count, bool all,
-                              struct mh_asked **asked, size_t *count, struct mh_error *err) {
+                              const struct mh_control *control, struct mh_asked **asked, size_t *count,
+                              struct mh_error *err) {
   *asked = calloc(record_count + 1, sizeof **asked);
   if (!*asked) return mh_fail_nomem(err);
   for (size_t i = 0; i < record_count; i++)
-    if (!all || mh_run_is_live(records[i].state)) (*asked)[(*count)++].record = records[i];
+    if (!all || can_be_asked(control, &records[i])) (*asked)[(*count)++].record = records[i];
   return MH_OK;
 }
 
@@ -82,7 +113,7 @@ int mh_ask(const struct mh_cli *cli, const struct mh_command *command, const str
   if (mh_names_check_all(arguments, all, &err)) return mh_cli_misused(cli, command, &err);
   mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
   if (!status) status = mh_names_records(store, arguments, scripts_root, &records, &record_count, &err);
-  if (!status) status = take_records(records, record_count, all, &asked, &count, &err);
+  if (!status) status = take_records(records, record_count, all, &asking->control, &asked, &count, &err);
   if (!status) status = ask_all(store, &asking->control, asked, count, &err);
   if (!status && cli->json) status = print_json(asked, count, &err);
   if (!status && !cli->json && !cli->quiet) status = print_lines(cli, asking, asked, count, &err);

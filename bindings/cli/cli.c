@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 const struct mh_command *const mh_commands[] = {
-    &mh_command_run,     &mh_command_up,     &mh_command_verify,  &mh_command_status, &mh_command_cancel,
-    &mh_command_pause,   &mh_command_resume, &mh_command_errors,  &mh_command_forget, &mh_command_history,
-    &mh_command_import,  &mh_command_export, &mh_command_get,     &mh_command_tables, &mh_command_deploy,
-    &mh_command_schema,  &mh_command_new,    &mh_command_check,   &mh_command_help,   NULL,
+    &mh_command_run,    &mh_command_up,     &mh_command_verify, &mh_command_status,  &mh_command_cancel,
+    &mh_command_pause,  &mh_command_resume, &mh_command_errors, &mh_command_forget,  &mh_command_history,
+    &mh_command_worker, &mh_command_jobs,   &mh_command_import, &mh_command_export,  &mh_command_get,
+    &mh_command_tables, &mh_command_deploy, &mh_command_schema, &mh_command_new,     &mh_command_check,
+    &mh_command_help,   NULL,
 };
 
 const struct mh_option mh_global_options[] = {

@@ -55,20 +55,13 @@ static void print_row(const struct listing *listing, const struct mh_skipped *sk
   if (listing->tracebacks) print_traceback(out, color, skipped->traceback);
 }
 
-static bool add_slice(cJSON *object, const char *key, struct mh_slice text) {
-  char *copy = strndup((const char *)text.data, text.size);
-  bool ok = copy && mh_json_add_text(object, key, copy);
-  free(copy);
-  return ok;
-}
-
 static mh_status print_json(const struct listing *listing, const struct mh_skipped *skipped, FILE *out,
                             struct mh_error *err) {
   cJSON *object = cJSON_CreateObject();
   bool ok = object && mh_json_add_text(object, "name", listing->record->name) &&
-            mh_json_add_text(object, "table", listing->record->table) && add_slice(object, "id", skipped->id) &&
-            add_slice(object, "message", skipped->message) && add_slice(object, "place", skipped->place) &&
-            add_slice(object, "traceback", skipped->traceback) &&
+            mh_json_add_text(object, "table", listing->record->table) && mh_json_add_slice(object, "id", skipped->id) &&
+            mh_json_add_slice(object, "message", skipped->message) && mh_json_add_slice(object, "place", skipped->place) &&
+            mh_json_add_slice(object, "traceback", skipped->traceback) &&
             cJSON_AddNumberToObject(object, "time", skipped->time);
   char *text = ok ? cJSON_PrintUnformatted(object) : NULL;
   cJSON_Delete(object);

@@ -51,7 +51,8 @@ static mh_status forget(const struct forgetting *forgetting, const struct mh_run
   mh_status status = mh_run_forget(forgetting->store, record->name, &found, err);
   bool runs = status == MH_REFUSED;
   if (status && !runs) return status;
-  if (runs && forgetting->all) mh_print_notice(cli, "%s is running, and is kept", record->name);
+  if (runs && forgetting->all)
+    mh_print_notice(cli, "%s is %s, and is kept", record->name, record->state == MH_RUN_PENDING ? "pending" : "running");
   if (runs && !forgetting->all && !*any_refused) {
     *refused = *err;
     *any_refused = true;

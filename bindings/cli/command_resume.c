@@ -18,6 +18,8 @@ static const struct mh_option options[] = {
 static mh_status tell_dead(const struct mh_cli *cli, const struct mh_run_record *record, struct mh_error *err) {
   char extent[96];
   mh_record_extent(record, extent, sizeof extent);
+  if (record->state == MH_RUN_PENDING)
+    return mh_name_print_command(cli, " is pending; to let it run: ", "worker", NULL, "", err);
   if (!mh_record_unfinished(record)) {
     printf(" is not paused (%s); nothing to resume", mh_run_state_name(record->state));
     return MH_OK;

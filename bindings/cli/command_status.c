@@ -63,7 +63,7 @@ static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *cata
 static void print_next_note(const struct mh_run_record *record) {
   enum { NAMES_SHOWN = 5 };
   const char *name = record->next;
-  if (!*name || !mh_run_is_live(record->state)) return;
+  if (!*name || !mh_record_underway(record)) return;
   fputs("  then: ", stdout);
   for (size_t shown = 0; *name && shown < NAMES_SHOWN; shown++) {
     size_t size = strcspn(name, "\n");
@@ -88,6 +88,8 @@ static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catal
     mh_print_plain(stdout, record->script);
     puts(" has changed since (--reset begins again with the new one)");
   }
+  if (record->state == MH_RUN_PENDING)
+    status = mh_name_print_command(cli, "  waits for a worker: ", "worker", NULL, "\n", err);
   if (record->state == MH_RUN_PAUSED)
     status = mh_name_print_command(cli, "  go on with: ", "resume", record->name, "\n", err);
   if (!status && record->skipped) status = print_skipped_note(cli, record, err);

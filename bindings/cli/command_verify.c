@@ -3,6 +3,7 @@
 #include "preview_report.h"
 #include "progress.h"
 #include "render.h"
+#include "script_limits.h"
 #include "stop.h"
 
 #include <stdlib.h>
@@ -11,14 +12,11 @@
 enum { VERIFY_DOC_TIMEOUT, VERIFY_MAX_MEMORY, VERIFY_SCRIPTS, VERIFY_ALLOW_UNSAFE };
 
 static const struct mh_option options[] = {
-    [VERIFY_DOC_TIMEOUT] = {"doc-timeout", 0, MH_OPTION_DECIMAL, "S", 0.01, 86400,
-                            "stop a script that takes longer over a document (10)"},
-    [VERIFY_MAX_MEMORY] = {"max-memory", 0, MH_OPTION_COUNT, "MIB", 1, 1 << 20,
-                           "stop a script that takes more memory (256)"},
+    [VERIFY_DOC_TIMEOUT] = MH_LIMIT_TIMEOUT,
+    [VERIFY_MAX_MEMORY] = MH_LIMIT_MEMORY,
     [VERIFY_SCRIPTS] = {"scripts", 0, MH_OPTION_TEXT, "DIR", 0, 0,
                         "the root of names and of require (else the nearest 'scripts')"},
-    [VERIFY_ALLOW_UNSAFE] = {"allow-unsafe", 0, MH_OPTION_FLAG, NULL, 0, 0,
-                             "let the script use io, os, debug, C modules"},
+    [VERIFY_ALLOW_UNSAFE] = MH_LIMIT_UNSAFE,
     {0},
 };
 
@@ -173,27 +171,6 @@ static mh_status select_member(mh_script *script, const char *target, const char
 
 /* ---- the command ---- */
 
-static void on_hang(void *cli, const struct mh_error *err, const char *document) {
-  mh_print_error(cli, err);
-  if (!*document) return;
-  fputs("while verifying ", stderr);
-  mh_print_plain(stderr, document);
-  fputc('\n', stderr);
-}
-
-static void on_notice(void *cli, const char *text) { mh_print_notice(cli, "%s", text); }
-
-static struct mh_script_options script_options(const struct mh_cli *cli, const struct mh_option_value *own) {
-  return (struct mh_script_options){.scripts_root = own[VERIFY_SCRIPTS].text,
-                                    .allow_unsafe = own[VERIFY_ALLOW_UNSAFE].given,
-                                    .doc_timeout_ms = (uint32_t)(own[VERIFY_DOC_TIMEOUT].number * 1000),
-                                    .max_memory_bytes = (size_t)own[VERIFY_MAX_MEMORY].number << 20,
-                                    .on_hang = on_hang,
-                                    .on_hang_self = (void *)cli,
-                                    .on_notice = on_notice,
-                                    .on_notice_self = (void *)cli};
-}
-
 /* Looks at the one that the script has taken, and tells; `array` (NULL: none) gets it as JSON. */
 static mh_status verify_one(const struct mh_cli *cli, mh_store *store, const mh_script *script, _Atomic bool *stop,
                             cJSON *array, bool *complete, struct mh_error *err) {
@@ -237,7 +214,12 @@ static mh_status verify_all(const struct mh_cli *cli, mh_store *store, mh_script
 
 static mh_status verify(const struct mh_cli *cli, const struct mh_arguments *arguments, mh_store *store,
                         bool *complete, struct mh_error *err) {
-  struct mh_script_options opened = script_options(cli, arguments->own);
+  const struct mh_option_value *own = arguments->own;
+  const struct mh_script_telling telling = {cli, "verifying"};
+  struct mh_script_options opened =
+      mh_script_limits(&own[VERIFY_ALLOW_UNSAFE], &own[VERIFY_DOC_TIMEOUT], &own[VERIFY_MAX_MEMORY]);
+  opened.scripts_root = own[VERIFY_SCRIPTS].text;
+  mh_script_tell(&opened, &telling);
   const char *operand = arguments->operands[0], *target = operand;
   bool by_name = !mh_is_script(operand);
   target_text stored, root = "";

@@ -84,6 +84,15 @@ const char *mh_time_text(double ms, mh_figure text) {
   return text;
 }
 
+const char *mh_moment_text(double ms, mh_figure text) {
+  time_t now = time(NULL), seconds = (time_t)whole_seconds(ms / 1000);
+  struct tm today, when;
+  bool is_today = ms > 0 && localtime_r(&now, &today) && localtime_r(&seconds, &when) &&
+                  when.tm_year == today.tm_year && when.tm_yday == today.tm_yday;
+  if (is_today && strftime(text, sizeof(mh_figure), "%H:%M:%S", &when)) return text;
+  return mh_time_text(ms, text);
+}
+
 /* The bytes of the first character of `text`, and the columns it takes. What is not UTF-8 counts as one a byte. */
 static size_t first_character(const char *text, size_t *columns) {
   utf8proc_int32_t character;

@@ -14,6 +14,8 @@ const char *mh_duration_text(double seconds, mh_figure text); /* "0.9 s", "2 min
 const char *mh_clock_text(double seconds, mh_figure text); /* "0:42", "3:12:07", for a time that runs down */
 const char *mh_time_text(double ms, mh_figure text); /* ms since the epoch: "2026-11-20 22:00", local time */
 
+const char *mh_moment_text(double ms, mh_figure text); /* the same; of today: "22:00:05" */
+
 /* Columns the UTF-8 text takes on a terminal. */
 size_t mh_text_columns(const char *text);
 /* The bytes of `text` that take at most `columns` of them. */

@@ -129,10 +129,7 @@ void mh_progress_documents(struct mh_progress *progress, uint64_t documents, uin
 void mh_progress_print(struct mh_progress *progress, struct mh_slice text) {
   bool drawn = progress->drawn;
   mh_progress_end(progress);
-  if (isatty(STDERR_FILENO))
-    mh_print_plain_slice(stderr, text);
-  else
-    fwrite(text.data, 1, text.size, stderr);
+  mh_print_output(text);
   if (drawn) draw(progress);
 }
 

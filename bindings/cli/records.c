@@ -8,19 +8,25 @@
 #include <stdlib.h>
 
 /* cJSON does not mend bytes that are not UTF-8. */
-static cJSON *new_text(const char *text) {
+static cJSON *new_text(struct mh_slice text) {
   struct mh_buffer quoted = {0};
-  bool ok = mh_json_write_string(mh_slice_text(text), &quoted) && mh_buffer_append(&quoted, "", 1);
+  bool ok = mh_json_write_string(text, &quoted) && mh_buffer_append(&quoted, "", 1);
   cJSON *item = ok ? cJSON_CreateRaw((const char *)quoted.data) : NULL;
   mh_buffer_free(&quoted);
   return item;
 }
 
-bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
+bool mh_json_add_slice(cJSON *object, const char *key, struct mh_slice text) {
   return cJSON_AddItemToObject(object, key, new_text(text));
 }
 
-bool mh_json_add_item(cJSON *array, const char *text) { return cJSON_AddItemToArray(array, new_text(text)); }
+bool mh_json_add_text(cJSON *object, const char *key, const char *text) {
+  return mh_json_add_slice(object, key, mh_slice_text(text));
+}
+
+bool mh_json_add_item(cJSON *array, const char *text) {
+  return cJSON_AddItemToArray(array, new_text(mh_slice_text(text)));
+}
 
 cJSON *mh_json_of_document(struct mh_slice document) {
   struct mh_buffer text = {0};
@@ -39,9 +45,12 @@ cJSON *mh_record_json(const struct mh_run_record *record) {
   return item;
 }
 
+bool mh_record_underway(const struct mh_run_record *record) {
+  return mh_run_is_live(record->state) || record->state == MH_RUN_PENDING;
+}
+
 bool mh_record_unfinished(const struct mh_run_record *record) {
-  return record->name[0] && record->state != MH_RUN_SUCCESS && record->state != MH_RUN_PENDING &&
-         !mh_run_is_live(record->state);
+  return record->name[0] && record->state != MH_RUN_SUCCESS && !mh_record_underway(record);
 }
 
 void mh_record_extent(const struct mh_run_record *record, char *text, size_t size) {
@@ -141,6 +150,6 @@ mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, co
                                 const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
   bool ok = mh_command_begin(cli, &command) && mh_command_word(&command, verb) &&
-            mh_command_name(&command, name);
+            (!name || mh_command_name(&command, name));
   return print_command(before, ok, &command, after, err);
 }

@@ -15,7 +15,9 @@ cJSON *mh_json_of_document(struct mh_slice document);
 /* An array of them, on a line. */
 mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err);
 
-/* Whether it began and did not end: run again, it resumes. */
+/* Whether a process works on it, or it waits for a worker to take it up: nobody else may run it. */
+bool mh_record_underway(const struct mh_run_record *record);
+/* Whether it began and did not end, and is not underway: run again, it resumes. */
 bool mh_record_unfinished(const struct mh_run_record *record);
 
 /* How far it came, in documents: "40,000 of 100,000". */
@@ -35,6 +37,7 @@ void mh_document_fault(const char *document, const char *script, const char *pla
 mh_status mh_json_print(cJSON *json, struct mh_error *err);
 /* Adds a text, in which bytes that are not UTF-8 become U+FFFD. False when memory is gone. */
 bool mh_json_add_text(cJSON *object, const char *key, const char *text);
+bool mh_json_add_slice(cJSON *object, const char *key, struct mh_slice text);
 /* The same to an array. */
 bool mh_json_add_item(cJSON *array, const char *text);
 
@@ -49,7 +52,7 @@ bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
  * at all where that was too long to be kept. */
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err);
-/* The same of "mighost VERB NAME". */
+/* The same of "mighost VERB NAME" (name: NULL for none). */
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
                                 const char *after, struct mh_error *err);
 

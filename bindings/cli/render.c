@@ -3,6 +3,7 @@
 #include "../../core/utf8.h"
 
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static const char *const style_codes[] = {
     [MH_STYLE_BOLD] = "\x1b[1m",  [MH_STYLE_DIM] = "\x1b[2m",     [MH_STYLE_RED] = "\x1b[1;31m",
@@ -31,6 +32,13 @@ void mh_print_plain_slice(FILE *out, struct mh_slice text) { print_escaped(out, 
 void mh_print_line_slice(FILE *out, struct mh_slice text) { print_escaped(out, text, ""); }
 
 void mh_print_plain(FILE *out, const char *text) { mh_print_plain_slice(out, mh_slice_text(text)); }
+
+void mh_print_output(struct mh_slice text) {
+  if (isatty(STDERR_FILENO))
+    mh_print_plain_slice(stderr, text);
+  else if (text.size)
+    fwrite(text.data, 1, text.size, stderr);
+}
 
 void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *text) {
   if (color) fputs(style_codes[style], out);
@@ -128,6 +136,10 @@ void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells) {
 void mh_grid_row_styled(const struct mh_grid *grid, FILE *out, mh_cell *cells, size_t column, enum mh_style style) {
   for (size_t i = 0; i < grid->count; i++) print_cell(grid, i, out, cells[i], i == column ? &style : NULL);
   fputc('\n', out);
+}
+
+void mh_cell_cut(mh_cell cell, size_t columns, bool utf8) {
+  if (mh_text_columns(cell) > columns) strcpy(cell + mh_text_fit(cell, columns - 1), utf8 ? "…" : "~");
 }
 
 void mh_print_to_terminal(struct mh_slice json) {

@@ -20,6 +20,8 @@ void mh_print_styled(FILE *out, bool color, enum mh_style style, const char *tex
 /* Writes `text` on one line: line ends and tabs are escaped, too. */
 void mh_print_line_slice(FILE *out, struct mh_slice text);
 
+/* What a script printed, on standard error: as it is, but to a terminal like mh_print_plain_slice(). */
+void mh_print_output(struct mh_slice text);
 /* JSON to standard output, a terminal. It leaves U+0080 to U+009F in strings as they are, which a terminal would act on. */
 void mh_print_to_terminal(struct mh_slice json);
 
@@ -62,5 +64,7 @@ void mh_grid_titles(const struct mh_grid *grid, FILE *out, bool color);
 void mh_grid_row(const struct mh_grid *grid, FILE *out, mh_cell *cells);
 /* The same, one of its columns in a style. */
 void mh_grid_row_styled(const struct mh_grid *grid, FILE *out, mh_cell *cells, size_t column, enum mh_style style);
+/* Cuts a cell that is wider than that; its last column is a mark then. */
+void mh_cell_cut(mh_cell cell, size_t columns, bool utf8);
 
 #endif

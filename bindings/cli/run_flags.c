@@ -1,11 +1,11 @@
 #include "run_flags.h"
 
 #include "records.h"
+#include "script_limits.h"
 
 #include <sched.h>
 
 enum {
-  DOC_TIMEOUT_S = 10, MAX_MEMORY_MIB = 256, /* SPEC 9 */
   ONE_BATCH_DOCUMENTS = 100,                /* SPEC 5: of --one-batch where no size is given */
   THREADS_DEFAULT_MAX = 16,                 /* beyond, the one committer is what a run waits for */
   THREADS_MAX = 64
@@ -45,12 +45,9 @@ const struct mh_option mh_run_flags[MH_FLAGS + 1] = {
                          "hold the write lock about this long at a time (5)"},
     [MH_FLAG_SCRIPTS] = {"scripts", 0, MH_OPTION_TEXT, "DIR", 0, 0,
                          "the root of names and of require (else the nearest 'scripts')"},
-    [MH_FLAG_ALLOW_UNSAFE] = {"allow-unsafe", 0, MH_OPTION_FLAG, NULL, 0, 0,
-                              "let the script use io, os, debug, C modules"},
-    [MH_FLAG_DOC_TIMEOUT] = {"doc-timeout", 0, MH_OPTION_DECIMAL, "S", 0.01, 86400,
-                             "stop a script that takes longer over a document (10)"},
-    [MH_FLAG_MAX_MEMORY] = {"max-memory", 0, MH_OPTION_COUNT, "MIB", 1, 1 << 20,
-                            "stop a script that takes more memory (256)"},
+    [MH_FLAG_ALLOW_UNSAFE] = MH_LIMIT_UNSAFE,
+    [MH_FLAG_DOC_TIMEOUT] = MH_LIMIT_TIMEOUT,
+    [MH_FLAG_MAX_MEMORY] = MH_LIMIT_MEMORY,
     [MH_FLAG_NO_WAIT] = {"no-wait", 0, MH_OPTION_FLAG, NULL, 0, 0, "leave what a function schedules to 'mighost worker'"},
 };
 
@@ -170,14 +167,11 @@ struct mh_run_options mh_run_flags_options(const struct mh_option_value *own) {
 }
 
 struct mh_script_options mh_run_flags_script(const struct mh_option_value *own) {
-  const struct mh_option_value *timeout = &own[MH_FLAG_DOC_TIMEOUT], *memory = &own[MH_FLAG_MAX_MEMORY];
-  return (struct mh_script_options){
-      .scripts_root = own[MH_FLAG_SCRIPTS].text,
-      .allow_unsafe = own[MH_FLAG_ALLOW_UNSAFE].given,
-      .doc_timeout_ms = (uint32_t)((timeout->given ? timeout->number : DOC_TIMEOUT_S) * 1000),
-      .max_memory_bytes = (size_t)(memory->given ? memory->number : MAX_MEMORY_MIB) << 20,
-      .where = own[MH_FLAG_WHERE].text,
-  };
+  struct mh_script_options options =
+      mh_script_limits(&own[MH_FLAG_ALLOW_UNSAFE], &own[MH_FLAG_DOC_TIMEOUT], &own[MH_FLAG_MAX_MEMORY]);
+  options.scripts_root = own[MH_FLAG_SCRIPTS].text;
+  options.where = own[MH_FLAG_WHERE].text;
+  return options;
 }
 
 struct mh_preview_options mh_run_flags_preview(const struct mh_option_value *own,

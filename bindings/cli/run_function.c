@@ -2,6 +2,7 @@
 
 #include "pretty.h"
 #include "render.h"
+#include "script_limits.h"
 #include "stop.h"
 #include "who.h"
 #include "../lua/apps.h"
@@ -41,25 +42,17 @@ static mh_status print_result(const struct mh_cli *cli, struct mh_slice result, 
   return status;
 }
 
-/* What scripts print: as it is for a pipe, escaped for a person. */
-static void print_output(struct mh_slice text) {
-  if (isatty(STDERR_FILENO)) mh_print_plain_slice(stderr, text);
-  else fwrite(text.data, 1, text.size, stderr);
-}
-
 /* ---- what it scheduled ---- */
 
 static void on_output(void *self, struct mh_slice text) {
   (void)self;
-  print_output(text);
+  mh_print_output(text);
 }
 
 static void on_report(void *self, const struct mh_job_report *report) {
   const struct mh_cli *cli = self;
   if (report->state != MH_JOB_FAILED) return;
-  struct mh_error err = *report->error;
-  mh_error_at(&err, "%.*s", (int)report->name.size, (const char *)report->name.data);
-  mh_print_error(cli, &err);
+  mh_print_error(cli, report->error);
 }
 
 /* Runs what the call scheduled, and that in turn. */
@@ -91,13 +84,6 @@ static int serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps, const
 
 /* ---- the call ---- */
 
-static void on_hang(void *self, const struct mh_error *err, const char *document) {
-  (void)document;
-  mh_print_error(self, err);
-}
-
-static void on_notice(void *self, const char *text) { mh_print_notice(self, "%s", text); }
-
 static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_store *store, mh_apps *apps,
                 const char *target, struct mh_slice arguments) {
   struct mh_called called = {0};
@@ -105,7 +91,7 @@ static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_
   _Atomic bool *stop = mh_stop_on_signal(NULL);
   mh_status status = mh_apps_call(apps, store, target, arguments, stop, &called, &err);
   int result = MH_EXIT_OK;
-  print_output(mh_buffer_slice(&called.output));
+  mh_print_output(mh_buffer_slice(&called.output));
   if (!status) status = print_result(cli, mh_buffer_slice(&called.result), &err);
   if (status) {
     result = mh_cli_fail(cli, &err);
@@ -120,13 +106,12 @@ static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_
 int mh_run_function(const struct mh_cli *cli, const struct mh_option_value *own, const char *target, const char *json,
                     bool is_query) {
   struct mh_buffer arguments = {0};
+  const struct mh_script_telling telling = {cli, "migrating"};
   struct mh_script_options options = mh_run_flags_script(own);
   mh_store *store = NULL;
   mh_apps *apps = NULL;
   struct mh_error err;
-  options.on_hang = on_hang;
-  options.on_notice = on_notice;
-  options.on_hang_self = options.on_notice_self = (void *)cli;
+  mh_script_tell(&options, &telling);
   mh_status status = mh_run_flags_check(own, MH_FACT_SCRIPT | MH_FACT_OPENED | MH_FACT_FUNCTION, &err);
   if (!status) status = read_arguments(json, &arguments, &err);
   if (!status) status = mh_apps_new(&options, &apps, &err);

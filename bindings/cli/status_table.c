@@ -31,6 +31,7 @@ bool mh_state_style(enum mh_run_state state, enum mh_style *style) {
 }
 
 static double seconds_taken(const struct mh_run_record *record) {
+  if (record->state == MH_RUN_PENDING) return -1;
   double end = mh_run_is_live(record->state) ? mh_epoch_ms() : record->latest_end;
   return end >= record->latest_start ? (end - record->latest_start) / 1000 : -1; /* -1: it died, nobody knows when */
 }
@@ -176,10 +177,8 @@ void mh_status_table_titles(const struct mh_status_table *table, FILE *out) {
 void mh_status_table_row(const struct mh_status_table *table, const struct mh_run_record *record, FILE *out) {
   mh_cell cells[MH_GRID_COLUMNS];
   enum mh_style style;
-  size_t width = table->grid.widths[NAME];
   fill_row(table, record, cells);
-  if (mh_text_columns(cells[NAME]) > width) /* cut, the last column a mark */
-    strcpy(cells[NAME] + mh_text_fit(cells[NAME], width - 1), table->cli->utf8 ? "…" : "~");
+  mh_cell_cut(cells[NAME], table->grid.widths[NAME], table->cli->utf8);
   if (mh_state_style(record->state, &style) && table->cli->color_out)
     mh_grid_row_styled(&table->grid, out, cells, STATE, style);
   else

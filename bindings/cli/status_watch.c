@@ -1,20 +1,14 @@
 #include "status_watch.h"
 
 #include "../../core/clock.h"
-#include "../../core/run_rate.h"
+#include "record_line.h"
 #include "records.h"
 #include "status_table.h"
-#include "stop.h"
+#include "watching.h"
 
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
-enum {
-  LOOK_EVERY_MS = 250,  /* faster than this nobody reads */
-  LINE_EVERY_MS = 1000, /* of one run, while it only goes on */
-  FRAME_ROWS = 2        /* of the terminal: the titles, and where the cursor stands */
-};
+enum { LINE_EVERY_MS = 1000 /* of one run, while it only goes on */ };
 
 /* A run that is followed. */
 struct followed {
@@ -29,13 +23,12 @@ struct followed {
 struct watch {
   const struct mh_cli *cli;
   mh_store *store;
-  bool named, on_terminal;
+  bool named;
   struct followed *followed;
   size_t followed_count;
   struct mh_run_record *records; /* those followed that are there, oldest first */
   size_t count;
-  bool printed;      /* an array was */
-  size_t drawn_rows; /* on the screen */
+  bool printed; /* an array was */
 };
 
 /* ---- looking ---- */
@@ -63,19 +56,20 @@ static mh_status keep(struct watch *watch, bool *live, struct mh_error *err) {
   for (size_t i = 0; i < watch->count; i++) {
     const struct mh_run_record *record = &watch->records[i];
     struct followed *followed = find(watch, record->name);
-    bool begun = !followed && !watch->named && mh_run_is_live(record->state);
+    bool begun = !followed && !watch->named && mh_record_underway(record);
     if (begun && follow(watch, record->name, false, err)) return err->status;
     if (begun) followed = find(watch, record->name);
     if (!followed) continue;
     followed->there = true;
-    if (followed->awaited && mh_run_is_live(record->state)) *live = true;
+    if (followed->awaited && mh_record_underway(record)) *live = true;
     memmove(&watch->records[kept++], record, sizeof *record);
   }
   watch->count = kept;
   return MH_OK;
 }
 
-static mh_status look(struct watch *watch, bool *live, struct mh_error *err) {
+static mh_status look(void *self, bool *live, struct mh_error *err) {
+  struct watch *watch = self;
   free(watch->records);
   mh_status status = mh_run_records(watch->store, &watch->records, &watch->count, err);
   return status ? status : keep(watch, live, err);
@@ -87,28 +81,6 @@ static bool differs(const struct mh_run_record *a, const struct mh_run_record *b
 }
 
 /* ---- lines ---- */
-
-/* "add_role: inProgress, 40%, 400,000 of 1,000,000 documents, 200,000 changed, 1.1 M/s, ETA 0:42" */
-static void print_line(const struct mh_run_record *record) {
-  char extent[96];
-  mh_figure figure;
-  double eta = mh_run_eta_s(record);
-  mh_print_plain(stdout, record->name);
-  mh_record_extent(record, extent, sizeof extent);
-  printf(": %s, %d%%, %s documents, %s changed", mh_run_state_name(record->state),
-         (int)(mh_record_share(record) * 100), extent, mh_count_text(record->changed, figure));
-  if (record->skipped) printf(", %s skipped", mh_count_text(record->skipped, figure));
-  printf(", %s", mh_rate_text(record->rate, figure));
-  if (eta >= 0) printf(", ETA %s", mh_clock_text(eta, figure));
-  if (record->error[0] && !mh_run_is_live(record->state)) {
-    struct mh_error fault;
-    char document[MH_DOCUMENT_PLACE_BYTES], text[sizeof fault.place + sizeof fault.message];
-    mh_record_fault(record, &fault, document);
-    fputs("; ", stdout);
-    mh_print_line_slice(stdout, mh_slice_text(mh_error_text(&fault, text, sizeof text)));
-  }
-  putchar('\n');
-}
 
 /* Takes note of what is printed of it now. */
 static void note(struct followed *followed, const struct mh_run_record *record) {
@@ -132,7 +104,7 @@ static void print_lines(struct watch *watch) {
     bool news = !followed->told || followed->shown.state != record->state ||
                 (differs(&followed->shown, record) && now - followed->shown_ms >= LINE_EVERY_MS);
     if (!news) continue;
-    print_line(record);
+    mh_record_print_line(stdout, record);
     note(followed, record);
   }
   for (size_t i = 0; i < watch->followed_count; i++) {
@@ -158,76 +130,47 @@ static mh_status print_array(struct watch *watch, struct mh_error *err) {
 
 /* ---- in place ---- */
 
-/* Takes off the screen what was drawn: the cursor stands where it began. */
-static void erase(struct watch *watch, FILE *out) {
-  if (watch->drawn_rows) fprintf(out, "\x1b[%zuA\r\x1b[J", watch->drawn_rows);
-  watch->drawn_rows = 0;
-}
-
-/* As many of the newest as the terminal has rows for: one that scrolls cannot be drawn over. */
-static mh_status draw(struct watch *watch, struct mh_error *err) {
+/* As many of the newest as there is room for. */
+static mh_status draw(void *self, FILE *out, size_t room, size_t *rows, struct mh_error *err) {
+  const struct watch *watch = self;
   struct mh_status_table table;
-  char *text = NULL;
-  size_t size, rows = mh_terminal_rows(stdout), first = 0;
-  size_t room = rows > FRAME_ROWS ? rows - FRAME_ROWS : 1;
-  if (watch->count > room) first = watch->count - room;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) return mh_fail_nomem(err);
-  erase(watch, out);
+  size_t most = room > 1 ? room - 1 : 1, first = watch->count > most ? watch->count - most : 0;
+  (void)err;
   mh_status_table_fit(&table, watch->cli, watch->records + first, watch->count - first);
   mh_status_table_titles(&table, out);
   for (size_t i = first; i < watch->count; i++) mh_status_table_row(&table, &watch->records[i], out);
-  bool ok = fclose(out) == 0;
-  if (ok) fwrite(text, 1, size, stdout); /* all at once, so that nothing flickers */
-  watch->drawn_rows = 1 + watch->count - first;
-  free(text);
-  return ok ? MH_OK : mh_fail_nomem(err);
+  *rows = 1 + watch->count - first;
+  return MH_OK;
 }
 
-/* ---- the loop ---- */
+/* ---- the command's ---- */
 
-static mh_status show(struct watch *watch, struct mh_error *err) {
-  mh_status status = MH_OK;
-  if (watch->cli->json)
-    status = print_array(watch, err);
-  else if (watch->on_terminal)
-    status = draw(watch, err);
-  else
-    print_lines(watch);
-  if (status || (fflush(stdout) == 0 && !ferror(stdout))) return status;
-  return mh_fail(err, MH_IO, "standard output is closed"); /* nobody reads on */
-}
-
-static mh_status loop(struct watch *watch, struct mh_error *err) {
-  const _Atomic bool *stop = mh_stop_on_signal(NULL);
-  for (bool live = true;;) {
-    mh_status status = look(watch, &live, err);
-    if (!status) status = show(watch, err);
-    if (status || !live) return status;
-    nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000}, NULL);
-    if (atomic_load(stop)) return mh_fail(err, MH_INTERRUPTED, "watching was interrupted; what was running goes on");
-  }
-}
-
-static bool redraws(const struct mh_cli *cli) {
-  const char *terminal = getenv("TERM");
-  return !cli->json && isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+static mh_status tell(void *self, struct mh_error *err) {
+  struct watch *watch = self;
+  if (watch->cli->json) return print_array(watch, err);
+  print_lines(watch);
+  return MH_OK;
 }
 
 mh_status mh_status_watch(const struct mh_cli *cli, mh_store *store, bool named, struct mh_run_record **records,
                           size_t *count, struct mh_error *err) {
-  struct watch watch = {.cli = cli, .store = store, .named = named, .on_terminal = redraws(cli)};
+  struct watch watch = {.cli = cli, .store = store, .named = named};
+  const struct mh_watching watching = {.self = &watch,
+                                       .look = look,
+                                       .draw = draw,
+                                       .tell = tell,
+                                       .interrupted = "watching was interrupted; what was running goes on"};
+  bool in_place = mh_watching_in_place(cli);
   mh_status status = MH_OK;
   for (size_t i = 0; !status && i < *count; i++)
-    if (named || mh_run_is_live((*records)[i].state)) status = follow(&watch, (*records)[i].name, true, err);
+    if (named || mh_record_underway(&(*records)[i])) status = follow(&watch, (*records)[i].name, true, err);
   if (!status && !watch.followed_count && !cli->json)
     printf("nothing is running on %s\n", cli->db);
   else if (!status)
-    status = loop(&watch, err);
-  if (!status) erase(&watch, stdout);
+    status = mh_watch(&watching, in_place, err);
   free(*records);
   *records = watch.records;
-  *count = watch.on_terminal ? watch.count : 0;
+  *count = in_place ? watch.count : 0;
   free(watch.followed);
   return status;
 }

@@ -9,10 +9,18 @@
 static _Atomic bool asked;
 static const char *_Atomic notice;
 
+static void handle(void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}; /* waiting for a lock goes on */
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
 static void on_signal(int signal_number) {
   int saved = errno;
   (void)signal_number;
   atomic_store(&asked, true);
+  handle(SIG_DFL); /* the second one, whichever it is */
   const char *text = atomic_load(&notice);
   if (text) {
     const char *clear = isatty(STDERR_FILENO) ? "\r\x1b[K" : ""; /* over the progress bar and the terminal's ^C */
@@ -24,11 +32,7 @@ static void on_signal(int signal_number) {
 }
 
 _Atomic bool *mh_stop_on_signal(const char *message) {
-  /* SA_RESETHAND: the second signal has its default action. SA_RESTART: waiting for a lock goes on. */
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-  sigemptyset(&action.sa_mask);
   atomic_store(&notice, message);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  handle(on_signal);
   return &asked;
 }

@@ -9,6 +9,7 @@
 
 #include "../../core/query.h"
 #include "document.h"
+#include "on_write.h"
 #include "state.h"
 
 /* The document being migrated. */
@@ -34,13 +35,16 @@ struct mh_lua_db {
   mh_lua_documents *documents; /* those that are read by ctx.db */
   struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
-  const void *type;            /* the metatable that every ctx.db has */
+  const void *newest;          /* the ctx.db that was pushed last, kept alive: it is known by its address */
+  const void *system;          /* ctx.db.system, one for all: it only reads, whatever evaluation is at hand */
   uint64_t session;            /* number of the one at hand: a ctx.db of another is dead */
   enum mh_lua_use use;
+  bool in_query;               /* a query is being called: nothing may write, whoever's ctx.db it got hold of */
   uint64_t evaluation;         /* number of the use at hand that is not idle */
   bool empty_patch;            /* the evaluation at hand patched something with no field at all */
   bool strict;                 /* that is an error */
   struct mh_lua_notice *notice; /* of its owner, see notice.h */
+  struct mh_lua_on_write on_write; /* of the migration at hand */
   struct mh_lua_subject subject;
   mh_query **queries;          /* opened in this evaluation; NULL for those that were closed since */
   size_t query_count, query_room;
@@ -68,8 +72,8 @@ void mh_lua_db_end(struct mh_lua_db *db);
 
 /* The document being migrated as it is now; not found when the evaluation has deleted it. */
 mh_status mh_lua_db_read_subject(struct mh_lua_db *db, struct mh_document *document, bool *found, struct mh_error *err);
-/* Patches it: `document` is what was just read. */
-mh_status mh_lua_db_patch_subject(struct mh_lua_db *db, const struct mh_document *document,
+/* [-0,+0,e] Patches it: `document` is what was just read. Raises what onWrite raises. */
+mh_status mh_lua_db_patch_subject(lua_State *L, struct mh_lua_db *db, const struct mh_document *document,
                                   const struct mh_lua_patch *patch, struct mh_error *err);
 
 /* What is wrong with a patch without fields. */

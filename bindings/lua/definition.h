@@ -1,4 +1,5 @@
-/* definition: migrations.define { table =, migrateOne =, ... } (SPEC 5), as the script gave it. */
+/* definition: migrations.define { table =, migrateOne =, ... } (SPEC 5), as the script gave it; migrations.with (SPEC 6), whose
+ * define makes such that have onWrite (on_write.h). */
 #ifndef MH_LUA_DEFINITION_H
 #define MH_LUA_DEFINITION_H
 
@@ -9,7 +10,13 @@
 enum { MH_LUA_MIGRATION_NAME_BYTES_MAX = 400 };
 
 /* What a definition holds beside the plain values; from 1 without a gap. */
-enum mh_lua_function { MH_LUA_MIGRATE_ONE = 1, MH_LUA_CUSTOM_RANGE, MH_LUA_VERIFY, MH_LUA_FUNCTIONS = MH_LUA_VERIFY };
+enum mh_lua_function {
+  MH_LUA_MIGRATE_ONE = 1,
+  MH_LUA_CUSTOM_RANGE,
+  MH_LUA_VERIFY,
+  MH_LUA_ON_WRITE, /* of the migrations.with() whose define made it */
+  MH_LUA_FUNCTIONS = MH_LUA_ON_WRITE
+};
 
 /* A Lua value, a userdata. */
 struct mh_lua_definition {

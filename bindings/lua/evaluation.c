@@ -82,7 +82,7 @@ static unsigned apply_result(lua_State *L, struct mh_lua_evaluation *evaluation)
   if (!status && !found)
     status = mh_fail(&err, MH_SCRIPT, "migrateOne deleted the document and returned changes to it; return nothing");
   else if (!status)
-    status = mh_lua_db_patch_subject(db, &now, &patch, &err);
+    status = mh_lua_db_patch_subject(L, db, &now, &patch, &err);
   if (!status) return 0;
   if (status != MH_SCRIPT) mh_error_at(&err, "what migrateOne returned");
   raise_at_function(L, evaluation->functions.migrate_one, &err);
@@ -323,7 +323,7 @@ static int make_context(lua_State *L) {
   lua_createtable(L, 0, 0);
   lua_createtable(L, 0, 3); /* its metatable */
   lua_createtable(L, 0, 1); /* what it holds */
-  mh_lua_db_push(L, &evaluation->db, !evaluation->mode.verify);
+  mh_lua_db_push(L, &evaluation->db, true);
   lua_setfield(L, -2, "db");
   lua_createtable(L, 0, 1); /* and what is made when it is asked for */
   lua_pushlightuserdata(L, evaluation);
@@ -346,6 +346,7 @@ static mh_status begin(void *self, mh_txn *txn, const struct mh_evaluation_mode 
     return mh_fail(err, MH_INVALID, "the migration %s has no `verify` function", evaluation->name);
   evaluation->db.txn = txn;
   evaluation->db.strict = mode->strict && !mode->verify;
+  evaluation->db.on_write.function_ref = evaluation->functions.on_write;
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(evaluation->lua);
   evaluation->mode = *mode;
   mh_lua_set_now(evaluation->lua, (int64_t)mode->now);
@@ -375,10 +376,10 @@ void mh_lua_evaluation_open(lua_State *L, struct mh_lua_evaluation *evaluation) 
   evaluation->calls.db = &evaluation->db;
   mh_lua_calls_open(L, &evaluation->calls);
   evaluation->documents = mh_lua_documents_open(L);
-  evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF};
+  evaluation->functions = (struct mh_lua_functions){LUA_NOREF, LUA_NOREF, LUA_NOREF, LUA_NOREF};
   evaluation->where_ref = LUA_NOREF;
   lua_pushboolean(L, 0); /* a place for what is not known yet */
-  evaluation->context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  evaluation->context_ref = evaluation->db.on_write.context_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 /* What is printed waits for the commit: as much of it as a document may hold in memory. */

@@ -13,7 +13,7 @@
 
 /* Functions of a migration, references into the registry; LUA_NOREF for none. */
 struct mh_lua_functions {
-  int migrate_one, custom_range, verify;
+  int migrate_one, custom_range, verify, on_write;
 };
 
 struct mh_lua_evaluation {

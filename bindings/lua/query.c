@@ -50,10 +50,16 @@ static bool is_alive(const struct query *query) {
   return query->db->use != MH_LUA_IDLE && query->evaluation == query->db->evaluation;
 }
 
+/* Says what is wrong with a query that is not to be used any more. [-0,+0,v] */
+static int refuse_over(lua_State *L, const char *call, const struct query *query, const char *what) {
+  return mh_lua_binding_fail(L, call, "this query %s; make a new one with ctx.db%s:query(\"%s\")", what,
+                             query->table[0] == '_' ? ".system" : "", query->table);
+}
+
 static void check_alive(lua_State *L, const char *call, const struct query *query) {
-  if (!is_alive(query))
-    mh_lua_binding_fail(L, call, "this query belongs to a %s has ended; make a new one with ctx.db:query(\"%s\")",
-                        query->of_call ? "call that" : "document whose migration", query->table);
+  if (is_alive(query)) return;
+  refuse_over(L, call, query, query->of_call ? "belongs to a call that has ended"
+                                             : "belongs to a document whose migration has ended");
 }
 
 /* The query that method `call` was called on, still being built. */
@@ -61,8 +67,7 @@ static struct query *check_self(lua_State *L, const char *call) {
   struct query *query = luaL_testudata(L, 1, type_name);
   if (!query) mh_lua_binding_fail(L, call, "call it with a colon: %s(...)", call);
   check_alive(L, call, query);
-  if (query->state != BUILDING)
-    mh_lua_binding_fail(L, call, "this query was used already; make a new one with ctx.db:query(\"%s\")", query->table);
+  if (query->state != BUILDING) refuse_over(L, call, query, "was used already");
   return query;
 }
 

@@ -5,7 +5,7 @@
 #include "schema.h"
 #include "schema_values.h"
 
-static const char type_name[] = "function definition";
+static const char type_name[] = "function";
 
 /* The user values: a function, and validators or nil. */
 enum { HANDLER = 1, CHECKED = 2, USER_VALUES = CHECKED + MH_LUA_CHECKED - 1 };

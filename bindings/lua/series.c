@@ -28,7 +28,8 @@ static void take_definition(lua_State *L, struct mh_lua_member *member, int inde
   member->definition = *mh_lua_definition_at(L, index);
   member->functions = (struct mh_lua_functions){.migrate_one = refer(L, index, MH_LUA_MIGRATE_ONE),
                                                 .custom_range = refer(L, index, MH_LUA_CUSTOM_RANGE),
-                                                .verify = refer(L, index, MH_LUA_VERIFY)};
+                                                .verify = refer(L, index, MH_LUA_VERIFY),
+                                                .on_write = refer(L, index, MH_LUA_ON_WRITE)};
 }
 
 /* [-0,+0,v] */
@@ -102,8 +103,10 @@ void mh_lua_series_take_function(lua_State *L, struct mh_lua_series *series, con
   struct mh_lua_member *member = series->members;
   snprintf(member->origin.name, sizeof member->origin.name, "%s", name);
   snprintf(member->definition.table, sizeof member->definition.table, "%s", table);
-  member->functions = (struct mh_lua_functions){
-      .migrate_one = luaL_ref(L, LUA_REGISTRYINDEX), .custom_range = LUA_NOREF, .verify = LUA_NOREF};
+  member->functions = (struct mh_lua_functions){.migrate_one = luaL_ref(L, LUA_REGISTRYINDEX),
+                                                .custom_range = LUA_NOREF,
+                                                .verify = LUA_NOREF,
+                                                .on_write = LUA_NOREF};
   series->count = 1;
 }
 

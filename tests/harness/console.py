@@ -1,4 +1,4 @@
-"""Runs the examples of a Markdown document: the fenced blocks below a line `<!-- test -->`. See tests/README.md."""
+"""Runs the examples of a Markdown document: its fenced blocks, each below a line `<!-- test … -->`. See tests/README.md."""
 
 import dataclasses
 import pathlib
@@ -12,31 +12,44 @@ from .steps import Failed
 MARK = "mighost-example-ends"
 
 
+MARKER = re.compile(r"\s*<!-- test(?:: (?P<how>file|quote|make)(?: (?P<path>\S+))?)? -->")
+FENCE = re.compile(r"(?P<indent> *)(?P<ticks>```+|~~~+)")
+
+
 @dataclasses.dataclass
 class Block:
     line_number: int
-    file: str  # the file the block is written to, or "" for commands
+    how: str  # "run", "file", "quote" or "make"
+    path: str  # of the file that is written, or quoted
     lines: list
 
 
 def blocks(path):
+    """All fenced blocks of the document. One that nothing is said of fails, so that no example goes untested."""
     found, pending = [], None
     lines = iter(enumerate(path.read_text(encoding="utf-8").split("\n"), 1))
     for number, line in lines:
-        marker = re.fullmatch(r"\s*<!-- test(?:: file (\S+))? -->", line)
+        marker, fence = MARKER.fullmatch(line), FENCE.match(line)
+        if line.lstrip().startswith("<!-- test") and not marker:
+            raise Failed(f"{path}:{number}: known are: <!-- test -->, test: file PATH, test: quote PATH, test: make")
         if marker:
-            pending = marker[1] or ""
-        elif pending is not None and line.lstrip().startswith("```"):
-            indent = len(line) - len(line.lstrip())
+            pending = (marker["how"] or "run", marker["path"] or "")
+            if (pending[0] in ("file", "quote")) != bool(pending[1]):
+                raise Failed(f"{path}:{number}: 'file' and 'quote' take a path, 'make' takes none")
+        elif fence and not pending:
+            raise Failed(f"{path}:{number}: this example is not tested: say how in a line above it (tests/README.md)")
+        elif fence:
             body = []
             for _, inner in lines:
-                if inner.strip() == "```":
+                if inner.strip() == fence["ticks"]:
                     break
-                body.append(inner[indent:])
-            found.append(Block(number, pending, body))
+                body.append(inner[len(fence["indent"]):])
+            else:
+                raise Failed(f"{path}:{number}: the block does not end")
+            found.append(Block(number, *pending, body))
             pending = None
-        elif pending is not None and line.strip():
-            raise Failed(f"{path}:{number}: a fenced block must follow '<!-- test -->'")
+        elif pending and line.strip():
+            raise Failed(f"{path}:{number}: a fenced block must follow '<!-- test … -->'")
     return found
 
 
@@ -50,12 +63,33 @@ def perform(path, directory, program, timeout_seconds=60):
         shutil.copytree(REPOSITORY / name, directory / name)
     for block in blocks(path):
         where = f"{path}:{block.line_number}"
-        if block.file:
-            target = directory / block.file
+        if block.how == "run":
+            _perform_commands(where, _commands(block.lines), directory, program, timeout_seconds)
+        elif block.how == "file":
+            target = directory / block.path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text("\n".join(block.lines) + "\n", encoding="utf-8")
+        elif block.how == "quote":
+            _compare(where, block)
         else:
-            _perform_commands(where, _commands(block.lines), directory, program, timeout_seconds)
+            _look_up_targets(where, block.lines)
+
+
+def _compare(where, block):
+    """The lines are one piece of that file; a first line that is a comment with its path does not count."""
+    lines = block.lines[1:] if block.lines[0].split() == ["--", block.path] else block.lines
+    fault = match.text(["...", *lines, "..."], (REPOSITORY / block.path).read_text(encoding="utf-8"))
+    if fault:
+        raise Failed(f"{where}: this is not in {block.path}\n{fault}")
+
+
+def _look_up_targets(where, lines):
+    """Commands that build, install and test, which no test can run: what they make is there to be made."""
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    wanted = [name for line in lines for name in re.findall(r"(?:^|&& |\$ )make ([a-z]+)", line)]
+    if not wanted or not targets.issuperset(wanted):
+        raise Failed(f"{where}: the Makefile has {sorted(targets)}, the example makes {wanted}")
 
 
 def _commands(lines):
