@@ -528,6 +528,9 @@ static void what_cannot_go_on_fails(void **state) {
   assert_int_equal(open_first(f, &work), MH_REFUSED);
   check_state(f, "m", MH_RUN_FAILED);
   assert_int_equal(check_in_step(f).of[MH_JOB_FAILED], 1);
+  start_one(f);
+  OK(mh_run_fail(f->store, "m", &(struct mh_error){.message = "it hangs"}, "", &f->err)); /* before it is taken up */
+  assert_int_equal(check_in_step(f).of[MH_JOB_FAILED], 2);
   OK(mh_run_history(f->store, "m", 0, &lines, &count, &f->err));
   assert_int_equal(count, 1);
   assert_string_equal(lines[0].state, "unknown");
