@@ -234,6 +234,10 @@ mh_status mh_carried_fail_job(mh_txn *txn, const struct mh_job *job, const struc
                               struct mh_error *err) {
   struct mh_run_record record;
   bool carries;
+  char text[sizeof cause->place + sizeof cause->message + 2];
+  if (job->state != MH_JOB_PENDING) return MH_OK;
   mh_status status = look_at_carried(txn, job, &record, &carries, err);
-  return status || !carries ? status : end_pending(txn, &record, MH_JOB_FAILED, cause, now, err);
+  if (status) return status;
+  if (carries) return end_pending(txn, &record, MH_JOB_FAILED, cause, now, err);
+  return mh_job_end(txn, job, MH_JOB_FAILED, mh_error_text(cause, text, sizeof text), now, err);
 }

@@ -57,8 +57,7 @@ mh_status mh_carried_cancel(mh_txn *txn, const char *name, double now, struct mh
 mh_status mh_carried_cancel_job(mh_txn *txn, const struct mh_job *job, double now, bool *canceled, bool *asked,
                                 struct mh_error *err);
 
-/* Ends one that cannot be taken up (its script is gone, say), with its row: both are `failed`. One that the job carries no more
- * stays as it is. */
+/* Ends a pending job whose migration cannot be taken up (its script is gone, say), as `failed`, and the migration with it. */
 mh_status mh_carried_fail_job(mh_txn *txn, const struct mh_job *job, const struct mh_error *cause, double now,
                               struct mh_error *err);
 

@@ -3,6 +3,7 @@
 #include "carried.h"
 #include "clock.h"
 #include "crew.h"
+#include "transact.h"
 
 #include <stdlib.h>
 
@@ -349,28 +350,21 @@ static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_ou
   return write_record(run, err);
 }
 
-/* Makes a record that is live or pending `failed`; with `job` only while that carries it. */
-static mh_status fail_record(mh_store *store, const char *name, const char *job, const struct mh_error *cause,
-                             const char *document_id, struct mh_run_record *record, struct mh_error *err) {
+mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
+                      struct mh_error *err) {
+  struct mh_run_record record;
   mh_commit *commit = NULL;
   bool found = false;
   mh_status status = mh_commit_begin(store, 0, &commit, err);
-  if (!status) status = mh_run_record_read(mh_commit_kv(commit), name, record, &found, err);
-  bool goes_on = !status && found && (mh_run_is_live(record->state) || record->state == MH_RUN_PENDING) &&
-                 (!job || strcmp(record->job, job) == 0);
+  if (!status) status = mh_run_record_read(mh_commit_kv(commit), name, &record, &found, err);
+  bool goes_on = !status && found && (mh_run_is_live(record.state) || record.state == MH_RUN_PENDING);
   if (goes_on) {
-    mh_run_record_fail(record, cause, document_id, "");
-    status = mh_carried_write(commit, record, err);
+    mh_run_record_fail(&record, cause, document_id, "");
+    status = mh_carried_write(commit, &record, err);
   }
   if (goes_on && !status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
-}
-
-mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
-                      struct mh_error *err) {
-  struct mh_run_record record;
-  return fail_record(store, name, NULL, cause, document_id, &record, err);
 }
 
 /* ---- open, go, close ---- */
@@ -396,6 +390,35 @@ static bool is_refusal(mh_status status) {
   return status == MH_REFUSED || status == MH_INVALID || status == MH_USAGE || status == MH_SCRIPT || status == MH_LIMIT;
 }
 
+struct refused {
+  const char *job;
+  const struct mh_error *cause;
+};
+
+static mh_status evaluate_refused(void *self, mh_txn *txn, struct mh_error *err) {
+  const struct refused *refused = self;
+  struct mh_job job;
+  bool found;
+  mh_status status = mh_job_find(txn, mh_slice_text(refused->job), &job, &found, err);
+  return status || !found ? status : mh_carried_fail_job(txn, &job, refused->cause, mh_epoch_ms(), err);
+}
+
+/* Ends the job that was to carry the run, and what it carries; `record`: as it is then. Where that fails it stays pending, and
+ * is refused again. */
+static void fail_job(mh_store *store, const char *job, const char *name, const struct mh_error *cause,
+                     struct mh_run_record *record) {
+  struct refused refused = {job, cause};
+  struct mh_transaction transaction = {.self = &refused, .evaluate = evaluate_refused};
+  struct mh_transacted transacted;
+  struct mh_error ignored;
+  mh_txn *txn = NULL;
+  bool found;
+  mh_status status = mh_txn_begin(store, &txn, &ignored);
+  if (!status) (void)mh_transact(txn, &transaction, NULL, &transacted, &ignored);
+  mh_txn_end(txn);
+  (void)mh_run_look(store, name, record, &found, &ignored);
+}
+
 mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                       struct mh_run_record *record, struct mh_running **out, struct mh_error *err) {
   struct mh_running *run = calloc(1, sizeof *run);
@@ -410,8 +433,7 @@ mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, con
   if (!status) status = mh_running_begin(run, &done, err);
   if (status || done) {
     release(run);
-    if (options->job && is_refusal(status))
-      (void)fail_record(store, migration->name, options->job, err, "", record, &(struct mh_error){0});
+    if (options->job && is_refusal(status)) fail_job(store, options->job, migration->name, err, record);
     return status;
   }
   run->documents_left = documents_allowed(run);

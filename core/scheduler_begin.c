@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "history.h"
+#include "jobs.h"
 #include "skipped.h"
 
 #include <stdio.h>
@@ -19,11 +20,23 @@ static mh_status fail_running(const struct mh_running *run, struct mh_error *err
                  "%s is running in another process; `mighost status` shows how far it is", run->migration->name);
 }
 
+/* For a job that the record does not name: it is over by now, else it never carried the run. */
+static mh_status fail_other_job(struct mh_running *run, struct mh_error *err) {
+  struct mh_job job;
+  bool found;
+  mh_status status = mh_txn_renew(run->txn, NULL, err);
+  if (!status) status = mh_job_find(run->txn, mh_slice_text(run->options->job), &job, &found, err);
+  if (status) return status;
+  bool over = !found || job.state != MH_JOB_PENDING;
+  return mh_fail(err, over ? MH_STALE : MH_REFUSED, "%s is not carried by the job %s%s", run->migration->name,
+                 run->options->job, over ? " any more" : ", though that says so");
+}
+
 /* Refuses a run that is somebody else's to take up. */
-static mh_status check_job(const struct mh_running *run, struct mh_error *err) {
-  const char *name = run->migration->name, *job = run->options->job ? run->options->job : "";
-  if (strcmp(run->record->job, job) == 0) return MH_OK;
-  if (*job) return mh_fail(err, MH_STALE, "%s is not carried by the job %s any more", name, job);
+static mh_status check_job(struct mh_running *run, struct mh_error *err) {
+  const char *name = run->migration->name;
+  if (strcmp(run->record->job, run->options->job ? run->options->job : "") == 0) return MH_OK;
+  if (run->options->job) return fail_other_job(run, err);
   return mh_fail(err, MH_REFUSED,
                  "%s is pending: a worker is to run it (mighost worker); to take it back: mighost cancel %s", name, name);
 }

@@ -515,6 +515,79 @@ static void what_cannot_begin_fails(void **state) {
   check_numbers(f, 30, 1);
 }
 
+/* A run from before it was started keeps its line of the history; here it was begun with another catchUp. */
+static void what_cannot_go_on_fails(void **state) {
+  struct fixture *f = *state;
+  struct work work;
+  struct mh_history_line *lines;
+  size_t count;
+  fill(f, 30);
+  run_to(f, (struct mh_run_options){.limit = 10}, MH_RUN_STOPPED, MH_RUN_UNKNOWN);
+  start_one(f);
+  f->migration.catch_up = true;
+  assert_int_equal(open_first(f, &work), MH_REFUSED);
+  check_state(f, "m", MH_RUN_FAILED);
+  assert_int_equal(check_in_step(f).of[MH_JOB_FAILED], 1);
+  start_one(f);
+  OK(mh_run_fail(f->store, "m", &(struct mh_error){.message = "it hangs"}, "", &f->err)); /* before it is taken up */
+  assert_int_equal(check_in_step(f).of[MH_JOB_FAILED], 2);
+  OK(mh_run_history(f->store, "m", 0, &lines, &count, &f->err));
+  assert_int_equal(count, 1);
+  assert_string_equal(lines[0].state, "unknown");
+  free(lines);
+}
+
+/* The table is dropped between two batches: no batch says that it has ended. */
+static void its_table_is_gone(void **state) {
+  struct fixture *f = *state;
+  struct work work;
+  mh_commit *commit;
+  fill(f, 30);
+  start_one(f);
+  OK(open_first(f, &work));
+  OK(go(&work));
+  OK(mh_commit_begin(f->store, 0, &commit, &f->err));
+  OK(mh_commit_drop_table(commit, mh_catalogue_table(mh_commit_catalogue(commit), mh_slice_text("docs")), &f->err));
+  OK(mh_commit_finish(commit, NULL, NULL, &f->err));
+  assert_int_equal(go(&work), MH_REFUSED);
+  close_work(&work);
+  check_state(f, "m", MH_RUN_FAILED);
+  struct rows rows = check_in_step(f);
+  assert_true(rows.of[MH_JOB_FAILED] == 1 && rows.of[MH_JOB_PENDING] == 0);
+}
+
+/* Rows that say they carry what they do not: a function's, with such arguments. */
+static void impostors_fail(void **state) {
+  struct fixture *f = *state;
+  struct mh_buffer arguments = {0};
+  char id[MH_ID_TEXT_MAX + 1];
+  const struct mh_run_options options = {.job = id};
+  struct mh_run_record record;
+  struct mh_running *running;
+  size_t mark;
+  mh_txn *txn;
+  bool stored;
+  fill(f, 10);
+  assert_true(mh_bson_open(&arguments, &mark) && mh_bson_add_string(&arguments, mh_slice_text("name"), mh_slice_text("m")) &&
+              mh_bson_add_string(&arguments, mh_slice_text("fnHandle"), mh_slice_text("s:m")) &&
+              mh_bson_close(&arguments, mark));
+  for (int carried = 0; carried < 2; carried++) { /* the record is not there; another job carries it */
+    if (carried) start_one(f);
+    OK(mh_txn_begin(f->store, &txn, &f->err));
+    OK(mh_job_schedule(txn, &(struct mh_job_request){mh_slice_text("s:m"), mh_slice_text("/root"), mh_buffer_slice(&arguments), 1},
+                       id, &f->err));
+    OK(commit_once(f->store, txn, &stored, &f->err));
+    mh_txn_end(txn);
+    assert_int_equal(mh_run_open(f->store, &f->migration, &options, &record, &running, &f->err), MH_REFUSED);
+    assert_contains(f->err.message, "m is not carried by the job");
+    assert_int_equal(mh_run_open(f->store, &f->migration, &options, &record, &running, &f->err), MH_STALE);
+  }
+  mh_buffer_free(&arguments);
+  struct rows rows = check_in_step(f);
+  assert_true(rows.of[MH_JOB_FAILED] == 2 && rows.carrying == 1);
+  check_state(f, "m", MH_RUN_PENDING);
+}
+
 static void its_script_is_gone(void **state) {
   struct fixture *f = *state;
   struct row row;
@@ -767,17 +840,17 @@ static void a_look_is_depended_on(void **state) {
   mh_txn *txn;
   bool found, stored;
   fill(f, 30);
-  static const char *const names[] = {"m", "none"};
-  for (int i = 0; i < 2; i++) {
-    struct mh_migration other = f->migration;
+  for (int written = 0; written < 3; written++) { /* nothing; what was not there; another than was there */
+    mh_kv_txn *other;
     OK(mh_txn_begin(f->store, &txn, &f->err));
-    OK(mh_carried_look(txn, names[i], &record, &found, &f->err));
-    assert_false(found);
+    OK(mh_carried_look(txn, "m", &record, &found, &f->err));
+    assert_int_equal(found, written == 2);
     OK(insert(txn, table_of(txn, "aside"), &f->err));
-    other.name = names[i];
-    OK(mh_run(f->store, &other, &(struct mh_run_options){.limit = 1}, &f->record, &f->outcome, &f->err));
+    OK(mh_kv_begin(mh_store_kv(f->store), &other, &f->err));
+    if (written) OK(mh_run_record_write(other, &(struct mh_run_record){.name = "m", .processed = (uint64_t)written}, &f->err));
+    OK(mh_kv_commit(other, &f->err));
     OK(commit_once(f->store, txn, &stored, &f->err));
-    assert_false(stored);
+    assert_int_equal(stored, !written);
     mh_txn_end(txn);
   }
 }
@@ -857,6 +930,9 @@ int main(void) {
                                      TEST(a_document_fails),
                                      TEST(one_batch_only),
                                      TEST(what_cannot_begin_fails),
+                                     TEST(what_cannot_go_on_fails),
+                                     TEST(its_table_is_gone),
+                                     TEST(impostors_fail),
                                      TEST(its_script_is_gone),
                                      TEST(it_is_failed_from_elsewhere),
                                      TEST(stopped_it_is_pending),
