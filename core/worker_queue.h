@@ -1,5 +1,5 @@
-/* worker_queue: jobs in the order in which they are due: by time, then by creation, as the table's index has them. For a worker that
- * serves some jobs only. */
+/* worker_queue: jobs in the order in which they are due: by time, then by creation, as the table's index has them. For a
+ * worker that serves some jobs only. */
 #ifndef MH_WORKER_QUEUE_H
 #define MH_WORKER_QUEUE_H
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const double YIELD_LOOK_MS = 20; /* so long a run has its turn at least: what it evaluates ahead is not thrown away for less */
+static const double YIELD_LOOK_MS = 20; /* so long a run has its turn at least, where it has so much to do */
 
 /* A migration that jobs carry, held open between its batches. */
 struct mh_worker_run {
@@ -98,51 +98,31 @@ static bool yield(void *self) {
 /* Errors of a run that say nothing of it. */
 static bool is_of_store(mh_status status) { return status == MH_NOMEM || status == MH_IO || status == MH_FULL; }
 
-/* What ends with a job that cannot be taken up. */
 struct giving_up {
   const struct mh_key *key;
   const struct mh_error *cause;
-  bool ended;
 };
 
-/* Ends the row, with the record that it carries. One that another worker is at by now stays as it is. */
 static mh_status evaluate_giving_up(void *self, mh_txn *txn, struct mh_error *err) {
-  static const char ORPHANED[] = "no migration is carried by this job";
-  struct giving_up *giving_up = self;
-  struct mh_run_record record;
+  const struct giving_up *giving_up = self;
   struct mh_job job;
-  struct mh_carried_job carried;
   bool found;
-  giving_up->ended = false;
   mh_status status = mh_job_read(txn, giving_up->key, &job, &found, err);
-  if (status || !found || job.state != MH_JOB_PENDING || !mh_carried_parse(&job, &carried)) return status;
-  status = mh_carried_look(txn, (const char *)carried.name.data, &record, &found, err);
-  if (status) return status;
-  if (!found || !mh_slice_equal(mh_slice_text(record.job), job.id)) {
-    giving_up->ended = true;
-    return mh_job_end(txn, &job, MH_JOB_FAILED, ORPHANED, mh_epoch_ms(), err);
-  }
-  giving_up->ended = giving_up->cause && !mh_run_is_live(record.state);
-  return giving_up->ended ? mh_carried_fail_job(txn, &job, giving_up->cause, mh_epoch_ms(), err) : MH_OK;
+  return status || !found ? status : mh_carried_fail_job(txn, &job, giving_up->cause, mh_epoch_ms(), err);
 }
 
-/* `cause`: why it cannot be taken up; NULL: it is another's, as it seems. */
+/* Ends a job that cannot be taken up, and what it carries, where mh_run_open() has not done that. */
 static mh_status give_up(struct mh_worker *worker, const struct mh_key *key, const struct mh_error *cause,
                          struct mh_error *err) {
   struct giving_up giving_up = {.key = key, .cause = cause};
   struct mh_transaction transaction = {.self = &giving_up, .evaluate = evaluate_giving_up};
   struct mh_transacted transacted;
-  mh_status status = mh_transact(worker->txn, &transaction, worker->options->stop, &transacted, err);
-  if (status == MH_INTERRUPTED) return MH_OK; /* by `stop`: it stays pending */
   struct mh_job job;
-  struct mh_error stored;
   bool found;
+  mh_status status = mh_transact(worker->txn, &transaction, NULL, &transacted, err);
   if (!status) status = mh_job_read(worker->txn, key, &job, &found, err);
-  bool failed = !status && found && job.state == MH_JOB_FAILED && (cause || giving_up.ended); /* perhaps by mh_run_open() */
-  if (!failed) return status;
-  mh_fail(&stored, MH_REFUSED, "%.*s", (int)job.error.size, (const char *)job.error.data);
-  const struct mh_job_report report = {.id = job.id, .name = job.name, .state = MH_JOB_FAILED, .error = cause ? cause : &stored};
-  mh_worker_report(worker, &report);
+  if (status || !found || job.state != MH_JOB_FAILED) return status;
+  mh_worker_report(worker, &(struct mh_job_report){.id = job.id, .name = job.name, .state = job.state, .error = cause});
   return MH_OK;
 }
 
@@ -234,8 +214,8 @@ static mh_status open_run(struct mh_worker *worker, const struct mh_key *key, st
   }
   bool of_store = run->migration ? is_of_store(status) : status == MH_NOMEM;
   (void)close_run(run, &closing); /* nothing was begun */
-  if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) return MH_OK;
-  if (!of_store) return give_up(worker, key, status == MH_STALE ? NULL : &cause, err);
+  if (status == MH_STALE || (status == MH_INTERRUPTED && mh_worker_stop_asked(worker))) return MH_OK;
+  if (!of_store) return give_up(worker, key, &cause, err);
   *err = cause;
   return status;
 }
