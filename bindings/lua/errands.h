@@ -11,6 +11,7 @@
 
 #include "../../core/migration_arguments.h"
 #include "../../core/transact.h"
+#include "migrations.h"
 #include "state.h"
 
 enum mh_lua_errand_kind { MH_LUA_ERRAND_RUN, MH_LUA_ERRAND_DRY_RUN };
@@ -24,6 +25,7 @@ struct mh_lua_errand_request {
 
 /* Those of the transaction at hand. All zero at first. */
 struct mh_lua_errands {
+  const struct mh_script_options *options; /* for the scripts of migrations, but for their root: set by the owner */
   struct mh_lua_errand *list;
   size_t count, room;
   bool wanted; /* the evaluation at hand asked for one that is not done yet: it is to be dropped */
