@@ -291,7 +291,7 @@ static void the_context(void **state) {
   OK(run_body(f,
               "assert(ctx.migration.name == 'm' and ctx.migration.dryRun == false)\n"
               "assert(ctx.migration.processed == doc.n - 1, ctx.migration.processed)\n"
-              "refused('ctx: there is no \"scheduler\"; there is db, migration', function() return ctx.scheduler end)\n"
+              "refused('ctx: there is no \"xyz\"; there is db, migration, runQuery, runMutation, scheduler', function() return ctx.xyz end)\n"
               "refused('did you mean \"db\"?', function() return ctx.dbs end)\n"
               "print(doc.n, ctx.migration)"));
   assert_string_equal(f->printed, "1\t{ dryRun = false, name = \"m\", processed = 0 }\n"
