@@ -618,9 +618,9 @@ static void scripts_that_are_refused(void **state) {
   expect_open_failure(f, "s.lua:", several, MH_USAGE, "name an export");
   expect_open_failure(f, "s.lua:x", "return migrations.define { table = 't', migrateOne = print }", MH_USAGE,
                       "returns one migration, without a name");
-  expect_open_failure(f, "s.lua", "return {}", MH_INVALID, "the script returns a table without a migration");
+  expect_open_failure(f, "s.lua", "return {}", MH_INVALID, "the script returns a table without a migration or function");
   expect_open_failure(f, "s.lua", "return { migrations.define { table = 't', migrateOne = print } }", MH_INVALID,
-                      "a migration without a name");
+                      "a migration or function without a name");
   expect_open_failure(f, "s.lua", "return print", MH_INVALID, "the script returns a function; end it with");
   expect_open_failure(f, "s.lua", "local x = 1", MH_INVALID, "return migrations.define");
   expect_open_failure(f, "s.lua", "return }", MH_SCRIPT, "s.lua:1");

@@ -206,7 +206,7 @@ static void test_require(void **state) {
     {"bad", "scripts/t.lua:1: scripts/bad.lua:1: unexpected symbol near <eof>"},
     {"lib.rolse", "scripts/t.lua:1: require('lib.rolse'): there is no scripts/lib/rolse.lua; did you mean "
      "scripts/lib/roles.lua?"},
-    {"json", "scripts/t.lua:1: 'json' is there already as a global: leave the require out"},
+    {"json", "scripts/t.lua:1: require('json'): 'json' is there already as a global: leave the require out"},
     {"lib/roles.lua", "scripts/t.lua:1: require('lib/roles.lua'): write 'lib/roles', without .lua"},
     {"../main", "scripts/t.lua:1: require('../main'): a name is a path below the directory of scripts, such as "
      "'lib/roles'"},
@@ -222,7 +222,7 @@ static void test_require(void **state) {
     assert_load_error(lua, "scripts/t.lua", MH_SCRIPT, bad[i].error);
   }
   write_text("scripts/t.lua", "return require('a\\0b')");
-  assert_contains(load_error(lua, "scripts/t.lua", MH_SCRIPT), "require: 'a' is no name");
+  assert_contains(load_error(lua, "scripts/t.lua", MH_SCRIPT), "require('a'): it is no name");
   write_text("scripts/t.lua", "return tostring(pcall(require, 'broken')) .. require('lib.roles').admin");
   assert_string_equal(loaded(lua, "scripts/t.lua"), "falseadmin");
   mh_lua_free(lua);
