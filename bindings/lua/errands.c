@@ -250,12 +250,12 @@ static void perform(struct work *work) {
   errand->done = true;
 }
 
-mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, const struct mh_transaction *transaction,
+mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, struct mh_transaction *transaction,
                                mh_txn *txn, struct mh_error *err) {
-  bool is_same = transaction->commits_itself; /* the first evaluation of one cannot have said so */
-  bool wanted = is_same && errands->wanted;
-  if (!is_same) forget(errands);
+  if (transaction->evaluations == 0) forget(errands);
+  bool wanted = errands->wanted;
   errands->wanted = false;
+  transaction->commits_itself = wanted;
   for (size_t i = 0; i < errands->count; i++) {
     struct mh_lua_errand *errand = &errands->list[i];
     errand->taken = false;

@@ -34,8 +34,9 @@ void mh_lua_errands_free(struct mh_lua_errands *errands);
 
 /* Before an evaluation of `transaction` over `txn`, outside of any call of the state. Where the one before, of the same
  * transaction, wanted an errand, that is done now, and MH_STALE: `txn` was renewed on the way, so what was read of it before is gone,
- * and the evaluation is to begin once more. */
-mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, const struct mh_transaction *transaction,
+ * and the evaluation is to begin once more. Sets the transaction's commits_itself: one that wants nothing more may be evaluated while
+ * the lock is held. */
+mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, struct mh_transaction *transaction,
                                mh_txn *txn, struct mh_error *err);
 /* After it, `status` being what it gave: MH_STALE where it wanted one. */
 mh_status mh_lua_errands_end(const struct mh_lua_errands *errands, mh_status status, struct mh_error *err);
