@@ -330,6 +330,7 @@ mh_status mh_apps_new(const struct mh_script_options *options, mh_apps **out, st
   if (!apps) return mh_fail_nomem(err);
   apps->options = *options;
   apps->options.where = NULL;
+  apps->errands.options = &apps->options;
   if (options->scripts_root) apps->options.scripts_root = apps->scripts_root = strdup(options->scripts_root);
   if (options->scripts_root && !apps->scripts_root) {
     free(apps);
