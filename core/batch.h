@@ -54,6 +54,7 @@ struct mh_batch {
   struct mh_range range;
   bool failed;            /* the last mark is a document that raised `error`; its changes are dropped */
   bool keeps_prefix;      /* those before it are stored all the same, since documents are skipped one by one */
+  bool last;              /* as many as the run was to store: where it has not ended by then, it stops */
   bool full;              /* it was cut off by its limits, not by the end of the table */
   struct mh_error error;
   char failed_id[MH_FOREIGN_ID_BYTES_MAX + 1], traceback[4097];
@@ -80,7 +81,7 @@ struct mh_batch_result {
 mh_status mh_run_obey(mh_kv_txn *txn, struct mh_run_record *record, struct mh_control *control, struct mh_error *err);
 
 /* Under the lock: admits, applies, and writes the record, which moves to success, or to failed where documents are skipped,
- * when nothing else is left, and to what was asked from elsewhere. The caller finishes the commit, or aborts it where
+ * when nothing else is left, and to what was asked from elsewhere; and rolls on the job that carries it (carried.h). The caller finishes the commit, or aborts it where
  * nothing was stored: result->stored is 0, and nothing failed or ended. */
 mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const struct mh_batch *batch,
                          struct mh_run_record *record, struct mh_batch_result *result, struct mh_error *err);

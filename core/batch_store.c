@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include "carried.h"
 #include "clock.h"
 
 /* Counts what is stored into the record. */
@@ -92,6 +93,8 @@ mh_status mh_batch_store(mh_commit *commit, struct mh_lineage *lineage, const st
   if (result->failed) mh_run_record_fail(record, &batch->error, batch->failed_id, batch->traceback);
   else status = end_record(commit, watch, batch->source == MH_BATCH_SKIPPED && !range.to_end, record, err);
   if (!status) status = mh_run_obey(mh_commit_kv(commit), record, &result->control, err);
+  if (whole && batch->last && mh_run_is_live(record->state)) mh_run_record_end(record, MH_RUN_UNKNOWN);
+  if (!status && record->job[0]) status = mh_carried_roll(commit, record, err);
   double seconds = (mh_clock_ms(CLOCK_REALTIME) - record->resumed) / 1e3;
   bool of_late = mh_run_is_live(record->state) && record->rate > 0; /* while it goes on: run_rate.h */
   if (!of_late && seconds > 0)

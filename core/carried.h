@@ -12,8 +12,9 @@
  *
  * The row: name is the reference ("migrations:addDefaultRole"), and its arguments are the component's (lib:migrate):
  *   { name: the migration's, fnHandle: the reference, cursor?: text or null, batchSize?: int, reset?: bool,
- *     oneBatchOnly?: bool, next?: [{ name, fnHandle }, ...] }
- * Only the first row of a run has cursor and reset. */
+ *     oneBatchOnly?: bool, next?: [{ name, fnHandle, reset?: bool }, ...] }
+ * Only the first row of a run has cursor (null: the beginning) and reset; those that follow are begun anew by a reset of their
+ * own. One that is complete, and is not, is passed over; where one runs or is pending already, the series ends. */
 #ifndef MH_CARRIED_H
 #define MH_CARRIED_H
 
@@ -56,15 +57,23 @@ mh_status mh_carried_cancel(mh_txn *txn, const char *name, double now, struct mh
 mh_status mh_carried_cancel_job(mh_txn *txn, const struct mh_job *job, double now, bool *canceled, bool *asked,
                                 struct mh_error *err);
 
+/* Ends one that cannot be taken up (its script is gone, say), with its row: both are `failed`. One that the job carries no more
+ * stays as it is. */
+mh_status mh_carried_fail_job(mh_txn *txn, const struct mh_job *job, const struct mh_error *cause, double now,
+                              struct mh_error *err);
+
 /* What a row carries. False: it is a job of a function. Texts are borrowed from the row, those of `options` too. */
 struct mh_carried_job {
   struct mh_slice name, reference;
-  struct mh_carried_options options; /* root is not set */
+  struct mh_carried_options options; /* root is not set; the null cursor is `reset` */
 };
 bool mh_carried_parse(const struct mh_job *job, struct mh_carried_job *carried);
 
-/* Under the lock of a commit that is about to write `record` (whose `job` is set): ends the row, schedules what comes next, and
- * sets record->job, and record->next_job where the series goes on. What the batch itself wrote is applied already. */
-mh_status mh_carried_roll(mh_commit *commit, mh_store *store, struct mh_run_record *record, struct mh_error *err);
+/* Under the lock of a commit that is about to write `record` (whose `job` is set) with a batch, or with its last state: ends the
+ * row, schedules what comes next, and sets record->job, and record->next_job where the series goes on. What the batch itself wrote
+ * is applied already. */
+mh_status mh_carried_roll(mh_commit *commit, struct mh_run_record *record, struct mh_error *err);
+/* Writes a record without a batch: where it has ended, a row that carries it ends with it. */
+mh_status mh_carried_write(mh_commit *commit, struct mh_run_record *record, struct mh_error *err);
 
 #endif

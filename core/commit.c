@@ -125,13 +125,14 @@ mh_status mh_commit_finish(mh_commit *commit, struct mh_lineage *lineage, uint64
     return status;
   }
   for (size_t i = 0; !status && lineage && i < commit->touched_count; i++)
-    status = remember(lineage, &commit->touched[i], err);
+    if (!commit->touched[i].aside) status = remember(lineage, &commit->touched[i], err);
   release(commit);
   return status;
 }
 
 const mh_catalogue *mh_commit_catalogue(const mh_commit *commit) { return commit->catalogue; }
 mh_kv_txn *mh_commit_kv(mh_commit *commit) { return commit->kv; }
+mh_store *mh_commit_store(const mh_commit *commit) { return commit->store; }
 uint64_t mh_commit_own_inserts(const mh_commit *commit) { return commit->own_inserts; }
 
 mh_status mh_commit_log_counts(mh_commit *commit, const struct mh_watch *watch, struct mh_log_counts *counts,
@@ -271,7 +272,7 @@ struct mh_touched *mh_commit_touch(mh_commit *commit, uint32_t number, struct mh
   }
   commit->touched = moved;
   struct mh_touched *touched = &moved[commit->touched_count];
-  touched->number = number;
+  *touched = (struct mh_touched){.number = number};
   if (mh_table_state_read(commit->kv, number, &touched->before, err)) return NULL;
   touched->after = touched->before;
   touched->after.written = commit->number;
@@ -315,6 +316,7 @@ static mh_status apply_space(mh_commit *commit, const struct mh_lineage *lineage
       status = err->status;
       break;
     }
+    if (touched) touched->aside |= commit->aside;
     bool deletes = version->write == MH_WRITE_DELETE, found;
     if (deletes)
       status = mh_kv_cursor_delete(cursor, mh_node_key(node), &found, err);
@@ -382,6 +384,7 @@ static bool any_written(const struct mh_written *written, uint32_t sequence) {
 static mh_status make_pending(mh_commit *commit, const mh_changeset *changeset, uint32_t sequence,
                               struct mh_error *err) {
   mh_status status = MH_OK;
+  if (commit->aside) return MH_OK; /* it makes none; the spaces are those of the changeset it stands beside */
   for (size_t i = 0; !status && i < changeset->pending_count; i++) {
     const struct mh_table *table = changeset->pending[i];
     mh_space documents = commit->spare + 2 * (mh_space)i;
@@ -430,4 +433,17 @@ mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const m
   const struct mh_watch *watch = range ? mh_catalogue_watch(commit->catalogue, lineage->watch) : NULL;
   if (status || !watch || range->kind != MH_RANGE_KEYS) return status;
   return mh_log_consume(commit->kv, &commit->deltas, watch->log, range, err);
+}
+
+mh_status mh_commit_apply_aside(mh_commit *commit, const mh_changeset *changeset, struct mh_error *err) {
+  struct mh_lineage none = {0};
+  size_t admitted;
+  mh_status status = mh_commit_admit(commit, &none, changeset, NULL, &admitted, err);
+  if (!status && !admitted)
+    status = mh_fail(err, MH_STALE, "what was written in the same transaction is at odds with what belongs to it");
+  if (status) return status;
+  commit->aside = true;
+  status = mh_commit_apply(commit, &none, changeset, 1, NULL, err);
+  commit->aside = false;
+  return status;
 }

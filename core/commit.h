@@ -28,6 +28,7 @@ mh_status mh_commit_begin(mh_store *store, size_t pending_tables, mh_commit **co
 /* The catalogue it finds. */
 const mh_catalogue *mh_commit_catalogue(const mh_commit *commit);
 mh_kv_txn *mh_commit_kv(mh_commit *commit);
+mh_store *mh_commit_store(const mh_commit *commit);
 
 /* How many of the first documents of `changeset` may be stored. Where `range` is not NULL, its `to` is drawn in to the
  * last of them (to_end false) when a change in the range stopped it. A changeset without marks counts as one document:
@@ -38,6 +39,11 @@ mh_status mh_commit_admit(mh_commit *commit, struct mh_lineage *lineage, const m
  * entries in `range` (may be NULL). */
 mh_status mh_commit_apply(mh_commit *commit, struct mh_lineage *lineage, const mh_changeset *changeset,
                           size_t documents, const struct mh_range *range, struct mh_error *err);
+
+/* Stores what belongs to the commit beside what a lineage stores in it: all of a changeset that makes no tables, evaluated over
+ * a snapshot begun while the commit held the lock. The lineage that finishes the commit heeds it as another's, since what it
+ * evaluated ahead did not see it. MH_STALE: the commit itself has written what the changeset depends on. */
+mh_status mh_commit_apply_aside(mh_commit *commit, const mh_changeset *changeset, struct mh_error *err);
 
 /* The counts of a watch's log, with what this commit has entered and removed. */
 mh_status mh_commit_log_counts(mh_commit *commit, const struct mh_watch *watch, struct mh_log_counts *counts,

@@ -9,6 +9,7 @@
 struct mh_touched {
   uint32_t number;
   struct mh_table_state before, after;
+  bool aside; /* by mh_commit_apply_aside() too: no lineage takes it for its own */
 };
 
 struct mh_commit {
@@ -16,7 +17,7 @@ struct mh_commit {
   mh_kv_txn *kv;
   mh_catalogue *catalogue;
   uint64_t number, began_ns;
-  bool catalogue_changed;
+  bool catalogue_changed, aside;
   mh_space spare; /* two spaces for each pending table of the changeset, from here */
   size_t spare_tables;
   struct mh_log_deltas deltas;

@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include "carried.h"
 #include "clock.h"
 
 enum { REQUESTS = MH_REQUEST_RESUME + 1, LOOK_EVERY_MS = 20 };
@@ -25,14 +26,19 @@ static bool parse(struct mh_slice bson, struct mh_control *control) {
          find_number(bson, "throttle", &control->has_throttle, &control->throttle);
 }
 
+static mh_status take(const char *name, struct mh_slice value, bool found, struct mh_control *control,
+                      struct mh_error *err) {
+  *control = (struct mh_control){0};
+  if (!found || parse(value, control)) return MH_OK;
+  return mh_fail(err, MH_DAMAGED, "what was asked of the migration %.200s is damaged; restore the store from a backup",
+                 name);
+}
+
 mh_status mh_control_read(mh_kv_txn *txn, const char *name, struct mh_control *control, struct mh_error *err) {
   struct mh_slice value;
   bool found;
-  *control = (struct mh_control){0};
   mh_status status = mh_kv_get(txn, MH_SPACE_CONTROL, mh_slice_text(name), &value, &found, err);
-  if (status || !found || parse(value, control)) return status;
-  return mh_fail(err, MH_DAMAGED, "what was asked of the migration %.200s is damaged; restore the store from a backup",
-                 name);
+  return status ? status : take(name, value, found, control, err);
 }
 
 mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err) {
@@ -40,14 +46,14 @@ mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err
   return mh_kv_delete(txn, MH_SPACE_CONTROL, mh_slice_text(name), &found, err);
 }
 
-static mh_status put(mh_kv_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err) {
+static mh_status put(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err) {
   struct mh_buffer out = {0};
   size_t mark;
   bool ok = mh_bson_open(&out, &mark) && mh_bson_add_int64(&out, mh_slice_text("request"), control->request) &&
             (!control->has_lock_ms || mh_bson_add_double(&out, mh_slice_text("lockMs"), control->lock_ms)) &&
             (!control->has_throttle || mh_bson_add_double(&out, mh_slice_text("throttle"), control->throttle)) &&
             mh_bson_close(&out, mark);
-  mh_status status = ok ? mh_kv_put(txn, MH_SPACE_CONTROL, mh_slice_text(name), mh_buffer_slice(&out), err)
+  mh_status status = ok ? mh_txn_put(txn, MH_SPACE_CONTROL, MH_WRITE_REPLACE, mh_slice_text(name), mh_buffer_slice(&out), err)
                         : mh_fail_nomem(err);
   mh_buffer_free(&out);
   return status;
@@ -68,29 +74,42 @@ static void merge(struct mh_control *asked, const struct mh_control *control) {
   }
 }
 
-static mh_status add(mh_kv_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err) {
+mh_status mh_control_put(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err) {
   struct mh_control asked;
-  mh_status status = mh_control_read(txn, name, &asked, err);
+  struct mh_slice key = mh_slice_text(name), value = {0};
+  bool found;
+  mh_status status = mh_txn_expect(txn, MH_SPACE_CONTROL, key, &value, &found, err);
+  if (!status) status = mh_txn_get(txn, MH_SPACE_CONTROL, key, &value, &found, err);
+  if (!status) status = take(name, value, found, &asked, err);
   if (status) return status;
   merge(&asked, control);
   return put(txn, name, &asked, err);
 }
 
+/* Under the lock, where the transaction sees what is. One that is pending cannot do what it is asked; but to cancel it is to
+ * do it. */
+static mh_status ask(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_run_record *record,
+                     bool *found, struct mh_error *err) {
+  mh_status status = mh_carried_look(txn, name, record, found, err);
+  if (status || !*found) return status;
+  if (mh_run_is_live(record->state)) return mh_control_put(txn, name, control, err);
+  if (record->state != MH_RUN_PENDING || control->request != MH_REQUEST_CANCEL) return MH_OK;
+  return mh_carried_cancel(txn, name, mh_epoch_ms(), record, found, err);
+}
+
 mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
                          struct mh_run_record *record, bool *found, struct mh_error *err) {
   mh_commit *commit = NULL;
-  bool alive = false;
+  mh_txn *txn = NULL;
   *found = false;
   mh_status status = mh_commit_begin(store, 0, &commit, err);
-  if (status) return status;
-  status = mh_run_record_read(mh_commit_kv(commit), name, record, found, err);
-  if (!status && *found) status = mh_run_is_alive(store, record, &alive, err);
-  if (!status && alive) {
-    status = add(mh_commit_kv(commit), name, control, err);
-    if (!status) return mh_commit_finish(commit, NULL, NULL, err);
-  }
+  if (!status) status = mh_txn_begin(store, &txn, err);
+  if (!status) status = ask(txn, name, control, record, found, err);
+  bool wrote = !status && mh_txn_changeset(txn)->journal_count;
+  if (wrote) status = mh_commit_apply_aside(commit, mh_txn_changeset(txn), err);
+  mh_txn_end(txn);
+  if (wrote && !status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
-  if (!status && *found && mh_run_is_live(record->state)) record->state = mh_run_left_state(record);
   return status;
 }
 

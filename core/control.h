@@ -26,9 +26,12 @@ mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err
 
 /* From elsewhere: asks the live run of that name. What was asked before and is not done yet is kept where `control` does
  * not say otherwise, a cancel always. `record`: as it was found, interrupted or pending where its process is dead; asked only if
- * mh_run_is_live(record->state). *found: there is such a record. */
+ * mh_run_is_live(record->state). One that is pending and is to be canceled is canceled by that, its job too. *found: there is
+ * such a record. */
 mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
                          struct mh_run_record *record, bool *found, struct mh_error *err);
+/* Asks a run that is live, in a transaction. */
+mh_status mh_control_put(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err);
 /* Waits until the runner has done what was asked, or has ended, or for `wait_ms`; `record` as it is then (of one that was
  * forgotten meanwhile, as it was before: unchanged). */
 mh_status mh_control_wait(mh_store *store, const char *name, double wait_ms, struct mh_run_record *record, bool *done,

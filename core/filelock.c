@@ -30,14 +30,10 @@ static size_t find(const mh_filelock *lock, uint64_t byte) {
 static bool is_own(const mh_filelock *lock, uint64_t byte) { return find(lock, byte) < lock->own_count; }
 
 static mh_status enter(mh_filelock *lock, uint64_t byte, struct mh_error *err) {
-  if (lock->own_count == lock->own_room) {
-    size_t room = lock->own_room ? 2 * lock->own_room : 4;
-    uint64_t *moved = realloc(lock->own, room * sizeof *moved);
-    if (!moved) return mh_fail_nomem(err);
-    lock->own = moved;
-    lock->own_room = room;
-  }
-  lock->own[lock->own_count++] = byte;
+  uint64_t *own = mh_array_reserve(lock->own, lock->own_count, &lock->own_room, sizeof *own);
+  if (!own) return mh_fail_nomem(err);
+  lock->own = own;
+  own[lock->own_count++] = byte;
   return MH_OK;
 }
 

@@ -104,18 +104,31 @@ static mh_status write_history(mh_kv_txn *txn, const struct mh_run_record *recor
   return mh_history_update(txn, &line, err);
 }
 
+static bool compose(const struct mh_run_record *record, struct mh_buffer *out) {
+  size_t mark;
+  return mh_bson_open(out, &mark) && mh_bson_add_int64(out, mh_slice_text("state"), record->state) &&
+         mh_members_write(MEMBERS, MEMBER_COUNT, record, out) &&
+         (!record->has_cursor || mh_bson_add_bytes(out, mh_slice_text("cursor"), mh_key_slice(&record->cursor))) &&
+         mh_bson_close(out, mark);
+}
+
 mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err) {
   struct mh_buffer out = {0};
-  size_t mark;
-  bool ok = mh_bson_open(&out, &mark) && mh_bson_add_int64(&out, mh_slice_text("state"), record->state) &&
-            mh_members_write(MEMBERS, MEMBER_COUNT, record, &out);
-  if (ok && record->has_cursor)
-    ok = mh_bson_add_bytes(&out, mh_slice_text("cursor"), mh_key_slice(&record->cursor));
-  ok = ok && mh_bson_close(&out, mark);
-  mh_status status = ok ? mh_kv_put(txn, MH_SPACE_RUNS, mh_slice_text(record->name), mh_buffer_slice(&out), err)
-                        : mh_fail_nomem(err);
+  mh_status status = compose(record, &out)
+                         ? mh_kv_put(txn, MH_SPACE_RUNS, mh_slice_text(record->name), mh_buffer_slice(&out), err)
+                         : mh_fail_nomem(err);
   mh_buffer_free(&out);
   return status || !record->history ? status : write_history(txn, record, err);
+}
+
+mh_status mh_run_record_put(mh_txn *txn, const struct mh_run_record *record, struct mh_error *err) {
+  struct mh_buffer out = {0};
+  struct mh_slice name = mh_slice_text(record->name);
+  mh_status status = compose(record, &out)
+                         ? mh_txn_put(txn, MH_SPACE_RUNS, MH_WRITE_REPLACE, name, mh_buffer_slice(&out), err)
+                         : mh_fail_nomem(err);
+  mh_buffer_free(&out);
+  return status;
 }
 
 /* ---- its end ---- */

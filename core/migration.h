@@ -86,6 +86,8 @@ mh_status mh_run_record_parse(struct mh_slice name, struct mh_slice value, struc
                               struct mh_error *err);
 /* Also brings its line of the history to the same state. */
 mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err);
+/* The same in a transaction that does not read it; its line of the history stays as it is. */
+mh_status mh_run_record_put(mh_txn *txn, const struct mh_run_record *record, struct mh_error *err);
 /* Moves it to a last state, now; write it then. */
 void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state);
 /* The same to `failed`. `document_id`: of the document that failed, "" for none; `traceback`: "" for none. */
@@ -98,6 +100,8 @@ static inline enum mh_run_state mh_run_left_state(const struct mh_run_record *re
 /* All records in the order of their latest start; free() the array. One that says inProgress or paused and whose run is
  * dead reads as interrupted, or pending. */
 mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t *count, struct mh_error *err);
+/* Puts an array of them in that order. */
+void mh_run_records_sort(struct mh_run_record *records, size_t count);
 /* The one of that name, likewise. */
 mh_status mh_run_look(mh_store *store, const char *name, struct mh_run_record *record, bool *found,
                       struct mh_error *err);
@@ -115,6 +119,8 @@ mh_status mh_run_cursor_text(const struct mh_run_record *record, struct mh_buffe
 /* The inverse: sets the cursor of a record whose range is known, or the place in that range. MH_USAGE: it is no cursor, or one
  * of the other kind. */
 mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err);
+/* MH_USAGE: it is no cursor, whatever it may be of. */
+mh_status mh_run_cursor_check(const char *text, struct mh_error *err);
 
 /* What a document's evaluation left beside its changes. */
 enum mh_evaluation_note {

@@ -31,8 +31,7 @@ static void list_keys(const struct mh_run_arguments_source *source, char *list, 
       used += (size_t)snprintf(list + used, size - used, "%s%s", KEYS[i].name, --left > 1 ? ", " : left ? " and " : "");
 }
 
-mh_status mh_run_arguments_unknown(const struct mh_run_arguments_source *source, struct mh_slice key,
-                                   struct mh_error *err) {
+static mh_status unknown(const struct mh_run_arguments_source *source, struct mh_slice key, struct mh_error *err) {
   char name[KEY_BYTES_SHOWN + 1], list[MH_ARGUMENTS * 16];
   snprintf(name, sizeof name, "%.*s", (int)(key.size < KEY_BYTES_SHOWN ? key.size : KEY_BYTES_SHOWN),
            (const char *)key.data);
@@ -40,9 +39,21 @@ mh_status mh_run_arguments_unknown(const struct mh_run_arguments_source *source,
   for (size_t i = 0; i < MH_ARGUMENTS; i++)
     if (takes(source, i)) mh_nearest_offer(&nearest, KEYS[i].name);
   if (nearest.best)
-    return mh_fail(err, MH_USAGE, "%s has an unknown key \"%s\"; did you mean \"%s\"?", source->name, name, nearest.best);
+    return mh_fail(err, MH_USAGE, "unknown key \"%s\" in %s; did you mean \"%s\"?", name, source->name, nearest.best);
   list_keys(source, list, sizeof list);
-  return mh_fail(err, MH_USAGE, "%s has an unknown key \"%s\"; it takes %s", source->name, name, list);
+  return mh_fail(err, MH_USAGE, "unknown key \"%s\" in %s; there is %s", name, source->name, list);
+}
+
+/* The one of that name that the source may say; MH_ARGUMENTS where there is none. */
+static enum mh_run_argument find(const struct mh_run_arguments_source *source, struct mh_slice key) {
+  size_t argument = 0;
+  while (argument < MH_ARGUMENTS && !mh_slice_equal(key, mh_slice_text(KEYS[argument].name))) argument++;
+  return argument < MH_ARGUMENTS && takes(source, argument) ? (enum mh_run_argument)argument : MH_ARGUMENTS;
+}
+
+mh_status mh_run_arguments_know(const struct mh_run_arguments_source *source, struct mh_slice key,
+                                struct mh_error *err) {
+  return find(source, key) == MH_ARGUMENTS ? unknown(source, key, err) : MH_OK;
 }
 
 /* A text as C has it, which a string of BSON is already; NULL where it is none, holds a zero or is empty. */
@@ -105,9 +116,8 @@ static bool take(struct mh_run_arguments *arguments, enum mh_run_argument argume
 
 mh_status mh_run_arguments_take(struct mh_run_arguments *arguments, const struct mh_run_arguments_source *source,
                                 const struct mh_field *field, struct mh_error *err) {
-  size_t argument = 0;
-  while (argument < MH_ARGUMENTS && !mh_slice_equal(field->name, mh_slice_text(KEYS[argument].name))) argument++;
-  if (argument == MH_ARGUMENTS || !takes(source, argument)) return mh_run_arguments_unknown(source, field->name, err);
-  if (take(arguments, (enum mh_run_argument)argument, field)) return MH_OK;
+  enum mh_run_argument argument = find(source, field->name);
+  if (argument == MH_ARGUMENTS) return unknown(source, field->name, err);
+  if (take(arguments, argument, field)) return MH_OK;
   return mh_fail(err, MH_USAGE, "\"%s\" of %s takes %s", KEYS[argument].name, source->name, KEYS[argument].takes);
 }

@@ -32,8 +32,7 @@ enum { MH_ARGUMENTS_ALL = (1 << MH_ARGUMENTS) - 1 };
 /* Takes one of them. MH_USAGE: it is unknown there (names the nearest), or of another type or size. */
 mh_status mh_run_arguments_take(struct mh_run_arguments *arguments, const struct mh_run_arguments_source *source,
                                 const struct mh_field *field, struct mh_error *err);
-/* The error of a key that is unknown there. */
-mh_status mh_run_arguments_unknown(const struct mh_run_arguments_source *source, struct mh_slice key,
-                                   struct mh_error *err);
+/* The first check of it alone. */
+mh_status mh_run_arguments_know(const struct mh_run_arguments_source *source, struct mh_slice key, struct mh_error *err);
 
 #endif

@@ -72,13 +72,23 @@ static mh_status check_place(const char *text, const struct mh_run_record *recor
   return MH_OK;
 }
 
+static mh_status fail_text(const char *text, struct mh_error *err) {
+  return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor; take one that `mighost status --json` printed", text);
+}
+
+mh_status mh_run_cursor_check(const char *text, struct mh_error *err) {
+  struct mh_key key;
+  struct mh_slice place;
+  uint8_t room[CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX];
+  return parse_key(text, &key) || parse_place(text, &place, room) ? MH_OK : fail_text(text, err);
+}
+
 mh_status mh_run_cursor_read(const char *text, struct mh_run_record *record, struct mh_error *err) {
   struct mh_key key;
   struct mh_slice place;
   uint8_t room[CHECKSUM_BYTES + MH_RUN_PLACE_BYTES_MAX];
   bool is_key = parse_key(text, &key), is_place = !is_key && parse_place(text, &place, room);
-  if (!is_key && !is_place)
-    return mh_fail(err, MH_USAGE, "'%.80s' is not a cursor; take one that `mighost status --json` printed", text);
+  if (!is_key && !is_place) return fail_text(text, err);
   if (is_key && record->range_size)
     return mh_fail(err, MH_USAGE, "'%.80s' is the cursor of a run over a whole table, and this one goes over its "
                    "customRange; take one that `mighost status --json` printed of it", text);

@@ -34,6 +34,10 @@ static int by_start(const void *a, const void *b) {
   return (left->latest_start > right->latest_start) - (left->latest_start < right->latest_start);
 }
 
+void mh_run_records_sort(struct mh_run_record *records, size_t count) {
+  if (count) qsort(records, count, sizeof *records, by_start);
+}
+
 mh_status mh_run_is_alive(mh_store *store, const struct mh_run_record *record, bool *alive, struct mh_error *err) {
   *alive = false;
   return mh_run_is_live(record->state) ? mh_store_lock_held(store, record->number + 1, alive, err) : MH_OK;
@@ -77,7 +81,7 @@ mh_status mh_run_records(mh_store *store, struct mh_run_record **records, size_t
     *count = 0;
     return status;
   }
-  qsort(*records, *count, sizeof **records, by_start);
+  mh_run_records_sort(*records, *count);
   return MH_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "scheduler_parts.h"
 
+#include "carried.h"
 #include "clock.h"
 #include "crew.h"
 
@@ -125,6 +126,11 @@ static void grow(struct mh_running *run, struct mh_batch_task *task) {
   run->forced++;
 }
 
+/* Whether no document may be stored behind it. */
+static bool is_last(const struct mh_running *run, const struct mh_batch *batch) {
+  return batch->changes->mark_count >= run->documents_left;
+}
+
 /* Evaluates and stores while holding the lock: nobody can come between, so what is evaluated is stored. */
 static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
   struct mh_batch_task task = task_from_record(run);
@@ -151,6 +157,7 @@ static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
       continue;
     }
     struct mh_stored stored;
+    batch.last = is_last(run, &batch);
     mh_store_batch_locked(commit, &run->lineage, &batch, run->record, &stored);
     run->empty_prefixes = run->late_rounds = run->ends_missed = 0;
     return learn(run, &batch, &stored, err);
@@ -190,6 +197,7 @@ static mh_status hand_over(struct mh_running *run, struct mh_batch *batch, struc
 /* Hands a batch over and waits for it. */
 static mh_status store_last(struct mh_running *run, struct mh_batch *batch, bool *again, struct mh_error *err) {
   struct mh_error stored_err;
+  batch->last = is_last(run, batch);
   mh_status status = hand_over(run, batch, err), stored = settle(run, again, &stored_err);
   if (stored) *err = stored_err;
   return stored ? stored : status;
@@ -269,8 +277,8 @@ static mh_status walk_pipelined(struct mh_running *run, struct mh_error *err) {
     }
     if (!status) status = mh_running_keep_pace(run, err);
     if (status) break;
-    if (batch.range.to_end || batch.failed || mh_running_stop_asked(run) || parallel_due(run) ||
-        batch.changes->mark_count >= run->documents_left || yields(run))
+    if (batch.range.to_end || batch.failed || mh_running_stop_asked(run) || parallel_due(run) || is_last(run, &batch) ||
+        yields(run))
       return store_last(run, &batch, &again, err);
     status = hand_over(run, &batch, err);
     if (!status) task = task_behind(run, &run->in_flight);
@@ -309,7 +317,7 @@ static mh_status step(struct mh_running *run, struct mh_error *err) {
 static mh_status write_record(struct mh_running *run, struct mh_error *err) {
   mh_commit *commit = NULL;
   mh_status status = mh_commit_begin(run->store, 0, &commit, err);
-  if (!status) status = mh_run_record_write(mh_commit_kv(commit), run->record, err);
+  if (!status) status = mh_carried_write(commit, run->record, err);
   if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
@@ -341,21 +349,28 @@ static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_ou
   return write_record(run, err);
 }
 
-mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
-                      struct mh_error *err) {
-  struct mh_run_record record;
+/* Makes a record that is live or pending `failed`; with `job` only while that carries it. */
+static mh_status fail_record(mh_store *store, const char *name, const char *job, const struct mh_error *cause,
+                             const char *document_id, struct mh_run_record *record, struct mh_error *err) {
   mh_commit *commit = NULL;
   bool found = false;
   mh_status status = mh_commit_begin(store, 0, &commit, err);
-  if (!status) status = mh_run_record_read(mh_commit_kv(commit), name, &record, &found, err);
-  bool goes_on = !status && found && mh_run_is_live(record.state);
+  if (!status) status = mh_run_record_read(mh_commit_kv(commit), name, record, &found, err);
+  bool goes_on = !status && found && (mh_run_is_live(record->state) || record->state == MH_RUN_PENDING) &&
+                 (!job || strcmp(record->job, job) == 0);
   if (goes_on) {
-    mh_run_record_fail(&record, cause, document_id, "");
-    status = mh_run_record_write(mh_commit_kv(commit), &record, err);
+    mh_run_record_fail(record, cause, document_id, "");
+    status = mh_carried_write(commit, record, err);
   }
   if (goes_on && !status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
+}
+
+mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
+                      struct mh_error *err) {
+  struct mh_run_record record;
+  return fail_record(store, name, NULL, cause, document_id, &record, err);
 }
 
 /* ---- open, go, close ---- */
@@ -376,6 +391,11 @@ static void release(struct mh_running *run) {
   free(run);
 }
 
+/* Whether a run that cannot begin for this could not the next time either: so whoever waits for it is told. */
+static bool is_refusal(mh_status status) {
+  return status == MH_REFUSED || status == MH_INVALID || status == MH_USAGE || status == MH_SCRIPT || status == MH_LIMIT;
+}
+
 mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                       struct mh_run_record *record, struct mh_running **out, struct mh_error *err) {
   struct mh_running *run = calloc(1, sizeof *run);
@@ -390,6 +410,8 @@ mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, con
   if (!status) status = mh_running_begin(run, &done, err);
   if (status || done) {
     release(run);
+    if (options->job && is_refusal(status))
+      (void)fail_record(store, migration->name, options->job, err, "", record, &(struct mh_error){0});
     return status;
   }
   run->documents_left = documents_allowed(run);

@@ -66,7 +66,7 @@ mh_status mh_run(mh_store *store, const struct mh_migration *migration, const st
  * run's lock is held and the record says inProgress (or paused), but nothing is in flight. */
 struct mh_running;
 /* *run NULL: it is complete. With options->job, MH_STALE when it runs elsewhere, or that job carries it no more: there is
- * nothing to be done. `migration`, `options` and `record` stay as they are until the run is closed. */
+ * nothing to be done; and what would be refused the next time too is `failed` by then, with its job. `migration`, `options` and `record` stay as they are until the run is closed. */
 mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                       struct mh_run_record *record, struct mh_running **run, struct mh_error *err);
 /* Goes on until it has ended, or yields. After an error, or an outcome other than MH_RUN_YIELDED, it is to be closed. */
@@ -78,7 +78,7 @@ mh_status mh_run_close(struct mh_running *run, struct mh_error *err);
 mh_status mh_run_fail_frozen(const struct mh_migration *migration, const struct mh_run_record *record,
                              struct mh_error *err);
 
-/* Makes the record of a run say `failed` if it says inProgress, whatever it holds by now: for a document that an
+/* Makes the record of a run say `failed` if it says inProgress or pending, its job too, whatever it holds by now: for a document that an
  * evaluator will never come back from, on another thread than mh_run, before the process ends. Waits for the write
  * lock, in vain while the run itself evaluates under it. `document_id`: of that document. */
 mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,

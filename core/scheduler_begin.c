@@ -28,11 +28,11 @@ static mh_status check_job(const struct mh_running *run, struct mh_error *err) {
                  "%s is pending: a worker is to run it (mighost worker); to take it back: mighost cancel %s", name, name);
 }
 
-/* Whether it starts from the beginning, or from a cursor that is given, rather than going on; `found`: it has a record. A
- * function may have started one that never ran. */
+/* Whether it starts from the beginning, or from a cursor that is given, rather than going on; `found`: it has a record. One that
+ * a function started may have ended before it ran. */
 static bool begins(const struct mh_running *run, bool found) {
   const struct mh_run_record *record = run->record;
-  return !found || run->options->reset || run->options->cursor || (record->state == MH_RUN_PENDING && !record->watch);
+  return !found || run->options->reset || run->options->cursor || (!record->watch && record->state != MH_RUN_SUCCESS);
 }
 
 /* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */

@@ -1,5 +1,6 @@
 #include "scheduler_parts.h"
 
+#include "carried.h"
 #include "clock.h"
 
 #include <time.h>
@@ -85,7 +86,7 @@ mh_status mh_running_wait_paused(struct mh_running *run, struct mh_error *err) {
     next.resumed = mh_clock_ms(CLOCK_REALTIME);
     next.resumed_at = next.processed;
   }
-  if (!status) status = mh_run_record_write(mh_commit_kv(commit), &next, err);
+  if (!status) status = mh_carried_write(commit, &next, err);
   if (status) {
     mh_commit_abort(commit);
     return status;

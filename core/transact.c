@@ -29,15 +29,25 @@ static mh_status store(mh_commit *commit, const mh_changeset *changes, struct mh
 
 static bool wrote(const mh_changeset *changes) { return changes->journal_count > 0; }
 
+/* Evaluates over the newest snapshot; where it committed on its own what it is to see, over that. */
+static mh_status evaluate_newest(mh_txn *txn, struct mh_transaction *transaction, struct mh_transacted *transacted,
+                                 struct mh_error *err) {
+  mh_status status;
+  do {
+    status = mh_txn_renew(txn, NULL, err);
+    if (!status) status = transaction->evaluate(transaction->self, txn, err);
+    transacted->evaluations++;
+  } while (status == MH_STALE && transaction->commits_itself);
+  return status;
+}
+
 /* Evaluates beside other writers, and stores; transacted->stored stays false where there is nothing to store (*done), or others
  * came first. */
 static mh_status attempt(mh_txn *txn, struct mh_transaction *transaction, struct mh_transacted *transacted, bool *done,
                          double *took_ms, struct mh_error *err) {
   mh_commit *commit = NULL;
   double began = mh_clock_ms(CLOCK_MONOTONIC);
-  mh_status status = mh_txn_renew(txn, NULL, err);
-  if (!status) status = transaction->evaluate(transaction->self, txn, err);
-  transacted->evaluations++;
+  mh_status status = evaluate_newest(txn, transaction, transacted, err);
   *took_ms = mh_clock_ms(CLOCK_MONOTONIC) - began;
   const mh_changeset *changes = mh_txn_changeset(txn);
   *done = !wrote(changes);
@@ -72,6 +82,7 @@ static mh_status evaluate_locked(mh_txn *txn, struct mh_transaction *transaction
 mh_status mh_transact(mh_txn *txn, struct mh_transaction *transaction, _Atomic bool *stop,
                       struct mh_transacted *transacted, struct mh_error *err) {
   *transacted = (struct mh_transacted){0};
+  transaction->stop = stop;
   for (unsigned conflicts = 0;; conflicts++) {
     bool done = false;
     double took_ms = 0;

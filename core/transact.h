@@ -15,8 +15,9 @@ struct mh_transaction {
   mh_status (*evaluate)(void *self, mh_txn *txn, struct mh_error *err);
   /* Set by evaluate(): it commits on its own meanwhile, so it can never be evaluated while the write lock is held, however
    * often others come first. Where it finds that only while the lock is held (`locked`, set for it), it returns an error,
-   * and is evaluated again without. */
+   * and is evaluated again without. Then it may also return MH_STALE, to be evaluated again over what it committed. */
   bool commits_itself, locked;
+  _Atomic bool *stop; /* of mh_transact(), for evaluate() */
 };
 
 struct mh_transacted {

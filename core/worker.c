@@ -18,24 +18,37 @@ uint64_t mh_job_lock_byte(const struct mh_key *key) {
 
 mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *running, struct mh_error *err) {
   mh_filelock *locks;
+  struct mh_carried_job carried;
+  struct mh_run_record record;
+  bool found;
+  *running = false;
   mh_status status = mh_store_locks(store, &locks, err);
-  return status ? status : mh_filelock_test(locks, mh_job_lock_byte(&job->document.key), running, err);
+  if (!status) status = mh_filelock_test(locks, mh_job_lock_byte(&job->document.key), running, err);
+  if (status || *running || !mh_carried_parse(job, &carried)) return status;
+  status = mh_run_look(store, (const char *)carried.name.data, &record, &found, err);
+  *running = !status && found && mh_run_is_live(record.state) && mh_slice_equal(mh_slice_text(record.job), job->id);
+  return status;
 }
 
 /* ---- what comes next ---- */
 
 /* What a look has found. */
 struct look {
-  bool taken;        /* a job is due, and its lock is ours */
-  struct mh_key key; /* of that one */
+  bool taken;        /* a job is due, and its lock is ours, or it is one of a run that is */
+  struct mh_key key; /* of that one, */
+  struct mh_job_whose whose;
   bool others;       /* some are due that others are at */
   double next_due;   /* of those that are not: ms since the epoch; INFINITY: there are none */
 };
 
 static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct look *look, struct mh_error *err) {
-  mh_status status = mh_filelock_try(worker->locks, mh_job_lock_byte(&job->document.key), &look->taken, err);
+  mh_status status = mh_worker_look_at(worker, job, &look->whose, err);
+  bool own = look->whose.run;
   look->key = job->document.key;
-  look->others |= !look->taken;
+  look->taken = !status && own && !look->whose.waits;
+  if (!status && !own && !look->whose.waits)
+    status = mh_filelock_try(worker->locks, mh_job_lock_byte(&look->key), &look->taken, err);
+  look->others |= !look->taken && !own;
   return status;
 }
 
@@ -65,6 +78,7 @@ static mh_status look_in_queue(struct mh_worker *worker, struct look *look, stru
   const double now = mh_clock_ms(CLOCK_REALTIME);
   const struct mh_queued_job *first;
   mh_status status = mh_txn_renew(worker->txn, NULL, err);
+  if (!status) status = mh_worker_queue_resumed(worker, err);
   while (!status && !look->taken && (first = mh_worker_queue_first(&worker->queue))) {
     struct mh_job job;
     bool found;
@@ -76,6 +90,37 @@ static mh_status look_in_queue(struct mh_worker *worker, struct look *look, stru
     mh_worker_queue_drop_first(&worker->queue);
     if (!status && found && job.state == MH_JOB_PENDING) status = take(worker, &job, look, err);
   }
+  return status;
+}
+
+/* The same without taking it. */
+static mh_status could_take(struct mh_worker *worker, const struct mh_job *job, const struct mh_worker_run *beside,
+                            bool *could, struct mh_error *err) {
+  struct mh_job_whose whose;
+  bool held = false;
+  mh_status status = mh_worker_look_at(worker, job, &whose, err);
+  if (!status && !whose.run) status = mh_filelock_test(worker->locks, mh_job_lock_byte(&job->document.key), &held, err);
+  *could = !status && !whose.waits && !held && !(whose.run && whose.run == beside);
+  return status;
+}
+
+mh_status mh_worker_is_due_beside(struct mh_worker *worker, const struct mh_worker_run *run, bool *due,
+                                  struct mh_error *err) {
+  const double now = mh_clock_ms(CLOCK_REALTIME);
+  const struct mh_queued_job *first = mh_worker_queue_first(&worker->queue);
+  mh_job_walk *walk = NULL;
+  *due = first && first->scheduled <= now;
+  mh_status status = mh_txn_renew(worker->txn, NULL, err); /* it keeps no old pages alive while a run goes on */
+  if (status || worker->options->only) return status;
+  status = mh_job_walk_open(worker->txn, &walk, err);
+  while (!status && !*due) {
+    struct mh_job job;
+    bool found;
+    status = mh_job_walk_next(walk, &job, &found, err);
+    if (status || !found || job.scheduled > now) break;
+    status = could_take(worker, &job, run, due, err);
+  }
+  mh_job_walk_close(walk);
   return status;
 }
 
@@ -144,8 +189,11 @@ static mh_status sleep_behind(struct mh_worker *worker, const struct look *look,
 static mh_status serve_one(struct mh_worker *worker, struct look *look, struct mh_error *err) {
   *look = (struct look){.next_due = INFINITY};
   mh_status status = worker->options->only ? look_in_queue(worker, look, err) : look_in_table(worker, look, err);
-  if (!status && look->taken) status = mh_worker_run_function(worker, &look->key, err);
-  if (look->taken) mh_filelock_release(worker->locks, mh_job_lock_byte(&look->key));
+  bool held = look->taken && !look->whose.run;
+  if (!status && look->taken)
+    status = look->whose.carried ? mh_worker_run_batches(worker, &look->key, look->whose.run, err)
+                                 : mh_worker_run_function(worker, &look->key, err);
+  if (held) mh_filelock_release(worker->locks, mh_job_lock_byte(&look->key));
   return status;
 }
 
@@ -156,7 +204,7 @@ static mh_status serve(struct mh_worker *worker, struct mh_error *err) {
     status = sweep_some(worker, err);
     if (!status) status = serve_one(worker, &look, err);
     if (status || look.taken) continue;
-    if (worker->options->only) break;
+    if (worker->options->only && !worker->runs) break; /* open ones are paused */
     status = sleep_behind(worker, &look, err);
   }
   return status;
@@ -170,6 +218,10 @@ mh_status mh_worker_serve(mh_store *store, const struct mh_worker_options *optio
   if (!status) status = mh_txn_begin(store, &worker.txn, err);
   for (size_t i = 0; !status && i < options->only_count; i++) status = mh_worker_queue(&worker, &options->only[i], err);
   if (!status) status = serve(&worker, err);
+  struct mh_error closing;
+  mh_status closed = mh_worker_close_runs(&worker, &closing);
+  if (!status && closed) *err = closing;
+  if (!status) status = closed;
   const struct mh_queued_job *first = mh_worker_queue_first(&worker.queue);
   result->later = worker.queue.count;
   result->next_due = first ? first->scheduled : 0;

@@ -18,10 +18,10 @@ struct attempt {
   struct mh_error cause;
 };
 
-/* Whether an error of the evaluator says nothing of the job, so that it stays pending. */
+/* Whether an error of the evaluator says nothing of the job, so that it stays pending, or is evaluated again. */
 static bool is_no_failure(const struct attempt *attempt, mh_status status) {
   const _Atomic bool *stop = attempt->options->stop;
-  return status == MH_NOMEM || (status == MH_INTERRUPTED && stop && atomic_load(stop));
+  return status == MH_NOMEM || status == MH_STALE || (status == MH_INTERRUPTED && stop && atomic_load(stop));
 }
 
 /* What the function wrote, and that the job is over; or only that, where it failed. */

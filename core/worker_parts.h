@@ -1,10 +1,12 @@
 /* worker_parts: a worker as it goes on, for its files: worker.c (what comes next, and sleeping), worker_function.c (one job of a
- * function). */
+ * function), worker_run.c (migrations that jobs carry). */
 #ifndef MH_WORKER_PARTS_H
 #define MH_WORKER_PARTS_H
 
 #include "worker.h"
 #include "worker_queue.h"
+
+struct mh_worker_run;
 
 struct mh_worker {
   mh_store *store;
@@ -14,6 +16,7 @@ struct mh_worker {
   mh_txn *txn;                  /* to look for what is due, and to run functions in */
   mh_kv_changes *changes;       /* from when it first sleeps */
   struct mh_worker_queue queue; /* with options->only */
+  struct mh_worker_run *runs;   /* migrations that are held open */
   double sweep_at;              /* when rows that are over are to be dropped next: ms since the epoch */
   bool told_idle;               /* options->idle was called, with told_due, */
   double told_due;              /* and nothing was run since */
@@ -37,5 +40,31 @@ uint64_t mh_job_lock_byte(const struct mh_key *key);
 /* Runs the job of that key, whose lock is held, if it is pending by now; with options->only, adds what it scheduled to the
  * queue. */
 mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err);
+
+/* ---- worker_run.c ---- */
+
+/* Whose a job is, as far as its migration tells. */
+struct mh_job_whose {
+  bool carried;              /* it carries a migration; else the rest is zero */
+  struct mh_worker_run *run; /* that is this one, of this worker; NULL: it is not */
+  bool waits;                /* another worker is at the migration; or it is this one's, paused, and nothing has come since */
+};
+/* As the worker's transaction sees it. */
+mh_status mh_worker_look_at(struct mh_worker *worker, const struct mh_job *job, struct mh_job_whose *whose,
+                            struct mh_error *err);
+/* Goes on with the migration that the job of that key carries until it has ended, or something else is due. `run`: the
+ * worker's own; NULL: it is taken up, with the job's lock held. */
+mh_status mh_worker_run_batches(struct mh_worker *worker, const struct mh_key *key, struct mh_worker_run *run,
+                                struct mh_error *err);
+/* Adds the jobs of paused runs to the queue if anything has been committed since they were looked at. */
+mh_status mh_worker_queue_resumed(struct mh_worker *worker, struct mh_error *err);
+/* Releases all that are open: the next worker goes on with them. */
+mh_status mh_worker_close_runs(struct mh_worker *worker, struct mh_error *err);
+
+/* ---- worker.c ---- */
+
+/* Whether anything is due that this worker may take, beside that run. Renews the worker's transaction. */
+mh_status mh_worker_is_due_beside(struct mh_worker *worker, const struct mh_worker_run *run, bool *due,
+                                  struct mh_error *err);
 
 #endif

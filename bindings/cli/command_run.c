@@ -159,7 +159,7 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
 
 const struct mh_command mh_command_run = {
     .name = "run",
-    .operands = "SCRIPT.lua[:EXPORT]... [JSON]",
+    .operands = "SCRIPT.lua[:EXPORT]...",
     .summary = "run migrations, or a function; 'run' may be left out",
     .details = "Each batch is one transaction: kill it at any instant and run it again, and it goes on after\n"
                "the last batch, every document migrated exactly once. Ctrl-C stops at the next batch boundary.\n"

@@ -36,7 +36,7 @@ void mh_print_plain(FILE *out, const char *text) { mh_print_plain_slice(out, mh_
 void mh_print_output(struct mh_slice text) {
   if (isatty(STDERR_FILENO))
     mh_print_plain_slice(stderr, text);
-  else
+  else if (text.size)
     fwrite(text.data, 1, text.size, stderr);
 }
 

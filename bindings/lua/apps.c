@@ -18,6 +18,7 @@ struct request {
   const struct mh_key *job;    /* NULL: it is called from the command line */
   mh_store *store;
   struct mh_transaction *transaction;
+  struct mh_lua_errands *errands;
   struct mh_buffer *result;    /* gets the document { value: ... } */
 };
 
@@ -34,6 +35,7 @@ struct mh_apps {
   struct app **apps;
   size_t count;
   struct app *last; /* whose call was the last */
+  struct mh_lua_errands errands; /* of the transaction at hand; an app may be loaded again in the midst of it */
   struct script { mh_script *script; struct script *next; } *open; /* of migrations that are carried */
 };
 
@@ -132,7 +134,8 @@ static mh_status load(struct app *app, const char *name, struct mh_error *err) {
   return mh_lua_call(app->host.lua, 1, 0, err);
 }
 
-static mh_status evaluate_request(struct request *request, mh_txn *txn, struct mh_error *err) {
+/* Calls the function in the transaction, once. */
+static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_error *err) {
   struct app *app = request->app;
   struct mh_lua_evaluation *evaluation = &app->host.evaluation;
   mh_lua *lua = app->host.lua;
@@ -143,17 +146,26 @@ static mh_status evaluate_request(struct request *request, mh_txn *txn, struct m
   evaluation->output_lost = false;
   evaluation->printed_before = 0;
   evaluation->calls.transaction = request->transaction;
-  app->request = request;
+  evaluation->calls.errands = request->errands;
   mh_lua_calls_begin(&evaluation->calls, txn);
   lua_State *L = mh_lua_state(lua);
   lua_pushcfunction(L, perform);
   lua_pushlightuserdata(L, request);
   mh_status status = mh_lua_call(lua, 1, 0, err);
   mh_lua_db_end(&evaluation->db);
-  app->request = NULL;
   evaluation->calls.transaction = NULL;
+  evaluation->calls.errands = NULL;
   if (!status && evaluation->output_lost)
     status = mh_fail(err, MH_LIMIT, "it printed more than memory holds (--max-memory)");
+  return mh_lua_errands_end(request->errands, status, err);
+}
+
+static mh_status evaluate_request(struct request *request, mh_txn *txn, struct mh_error *err) {
+  struct app *app = request->app;
+  app->request = request;
+  mh_status status = mh_lua_errands_begin(request->errands, app->host.lua, request->transaction, txn, err);
+  if (!status) status = evaluate_once(request, txn, err);
+  app->request = NULL;
   return status;
 }
 
@@ -196,7 +208,8 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
                        struct mh_called *called, struct mh_error *err) {
   char name[MH_JOB_NAME_BYTES_MAX + 1];
   struct mh_transacted transacted = {0};
-  struct request request = {.arguments = arguments, .name = name, .store = store, .result = &called->result};
+  struct request request = {
+      .arguments = arguments, .name = name, .store = store, .errands = &apps->errands, .result = &called->result};
   struct mh_transaction transaction = {.self = &request, .evaluate = evaluate_called};
   struct mh_error other;
   mh_txn *txn = NULL;
@@ -248,6 +261,7 @@ static mh_status evaluate_job(void *self, struct mh_transaction *transaction, mh
                             .job = &job->document.key,
                             .store = mh_txn_store(txn),
                             .transaction = transaction,
+                            .errands = &apps->errands,
                             .result = &result};
   memcpy(request.seed, job->document.key.bytes, sizeof request.seed);
   mh_status status = copy_text(job->name, name, sizeof name, err);
@@ -330,6 +344,7 @@ void mh_apps_free(mh_apps *apps) {
   while (apps->open) close_carried(apps, mh_script_migration(apps->open->script));
   for (size_t i = 0; i < apps->count; i++) close_app(apps->apps[i]);
   free(apps->apps);
+  mh_lua_errands_free(&apps->errands);
   free(apps->scripts_root);
   free(apps);
 }

@@ -1,6 +1,7 @@
 #include "binding.h"
 
 #include "../../core/nearest.h"
+#include "document.h"
 #include "state.h"
 
 int mh_lua_binding_raise(lua_State *L, const char *call, struct mh_error *err) {
@@ -35,6 +36,25 @@ struct mh_slice mh_lua_text_argument(lua_State *L, const char *call, int index, 
   return text;
 }
 
+enum { LIST_MAX = 10000 /* more is no series but a mistake, such as documents in place of migrations */ };
+
+lua_Integer mh_lua_list_argument(lua_State *L, const char *call, int index, const char *example) {
+  lua_Integer length = 0;
+  if (!lua_istable(L, index))
+    mh_lua_binding_fail(L, call, "it takes a list: %s, not a %s", example, mh_lua_type_name(L, index));
+  lua_pushnil(L);
+  while (mh_lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      mh_lua_binding_fail(L, call, "it takes a list: %s, without the name \"%.100s\"", example, lua_tostring(L, -1));
+    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1)
+      mh_lua_binding_fail(L, call, "it takes a list: %s; this one has other keys", example);
+    if (lua_tointeger(L, -1) > length) length = lua_tointeger(L, -1);
+  }
+  if (length > LIST_MAX) mh_lua_binding_fail(L, call, "a series has at most %d migrations", LIST_MAX);
+  return length;
+}
+
 const char *mh_lua_suggestion(const char *name, const char *const *known, char text[MH_LUA_SUGGESTION_BYTES]) {
   struct mh_nearest nearest = mh_nearest(name);
   for (const char *const *each = known; *each; each++) mh_nearest_offer(&nearest, *each);
@@ -46,6 +66,32 @@ const char *mh_lua_suggestion(const char *name, const char *const *known, char t
   for (const char *const *each = known; *each && used < MH_LUA_SUGGESTION_BYTES; each++)
     used += (size_t)snprintf(text + used, MH_LUA_SUGGESTION_BYTES - used, "%s%s", each == known ? "" : ", ", *each);
   return text;
+}
+
+/* Raises for a key, on top of the stack, that the call does not take. [-0,+0,v] */
+static void check_key(lua_State *L, const struct mh_lua_signature *signature) {
+  char text[MH_LUA_SUGGESTION_BYTES];
+  if (lua_type(L, -1) != LUA_TSTRING)
+    mh_lua_binding_fail(L, signature->call, "its keys are names, as in %s; this one is a %s", signature->example,
+                        luaL_typename(L, -1));
+  const char *name = lua_tostring(L, -1);
+  for (const char *const *known = signature->keys; *known; known++)
+    if (strcmp(*known, name) == 0) return;
+  mh_lua_binding_fail(L, signature->call, "unknown key \"%.100s\"; %s", name,
+                      mh_lua_suggestion(name, signature->keys, text));
+}
+
+void mh_lua_check_options(lua_State *L, const struct mh_lua_signature *signature) {
+  if (lua_istable(L, 1) && lua_istable(L, 2))
+    mh_lua_binding_fail(L, signature->call, "call it with a dot: %s %s", signature->call, signature->example);
+  if (!lua_istable(L, 1))
+    mh_lua_binding_fail(L, signature->call, "expected a table: %s %s", signature->call, signature->example);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  while (mh_lua_next(L, 1)) {
+    lua_pop(L, 1);
+    check_key(L, signature);
+  }
 }
 
 enum { METHODS_MAX = 31 };

@@ -26,7 +26,8 @@ static bool is_alive(const struct mh_lua_calls *calls, uint64_t session) {
 static void update_id_tables(lua_State *L, struct mh_lua_calls *calls) {
   const mh_catalogue *catalogue = mh_txn_catalogue(calls->db->txn);
   const mh_changeset *changes = mh_txn_changeset(calls->db->txn);
-  size_t count = catalogue->table_count + changes->pending_count;
+  const struct mh_id_tables known = mh_catalogue_id_tables(catalogue);
+  size_t count = known.count + changes->pending_count;
   if (calls->id_tables.generation && calls->stamp == catalogue->stamp && calls->pending_count == changes->pending_count)
     return;
   struct mh_id_table *tables = calloc(count + 1, sizeof *tables);
@@ -36,11 +37,12 @@ static void update_id_tables(lua_State *L, struct mh_lua_calls *calls) {
     mh_lua_raise(L, &err);
     return;
   }
-  for (size_t i = 0, at = 0, made = 0; at < count; at++) { /* both sorted: pending ones are few, and put in their place */
-    const struct mh_table *table = i < catalogue->table_count ? &catalogue->tables[i++] : changes->pending[made++];
+  if (known.count) memcpy(tables, known.tables, known.count * sizeof *tables);
+  for (size_t at = known.count; at < count; at++) { /* sorted by name: those made here are few, and put in their place */
+    const struct mh_table *table = changes->pending[at - known.count];
     size_t place = at;
     for (; place && strcmp(tables[place - 1].name, table->name) > 0; place--) tables[place] = tables[place - 1];
-    tables[place] = (struct mh_id_table){.name = table->name, .number = table->number, .foreign = table->foreign};
+    tables[place] = (struct mh_id_table){.name = table->name, .number = table->number};
   }
   free(calls->tables_made);
   calls->tables_made = tables;
@@ -124,10 +126,13 @@ void mh_lua_calls_call(lua_State *L, struct mh_lua_calls *calls, int index, cons
   luaL_checkstack(L, 8, name);
   check(L, validator_of(L, calls, index, name, MH_LUA_ARGS), &object, name, "args");
   int top = lua_gettop(L);
+  bool in_query = calls->db->in_query; /* put back by run_nested() after an error, or at the end */
+  calls->db->in_query |= function->kind == MH_LUA_QUERY;
   mh_lua_registered_push_handler(L, index);
   push_context(L, calls, function->kind == MH_LUA_MUTATION);
   mh_lua_push_plain(L, arguments);
   lua_call(L, 2, LUA_MULTRET);
+  calls->db->in_query = in_query;
   if (lua_gettop(L) - top > 1)
     mh_lua_binding_fail(L, name, "the handler returned %d values; return one, or a table of them", lua_gettop(L) - top);
   lua_settop(L, top + 1);
@@ -181,6 +186,11 @@ static void push_callee(lua_State *L, const char *call, enum mh_lua_registered_k
                         kind == MH_LUA_QUERY ? "ctx.runMutation" : "ctx.runQuery");
 }
 
+/* A query may have got hold of the ctx of the mutation that called it. [-0,+0,v] */
+static void check_may_write(lua_State *L, const struct mh_lua_calls *calls, const char *call) {
+  if (calls->db->in_query) mh_lua_binding_fail(L, call, "a query only reads; call it in a mutation");
+}
+
 static const char *const call_names[] = {[MH_LUA_QUERY] = "ctx.runQuery", [MH_LUA_MUTATION] = "ctx.runMutation"};
 
 /* ctx.runQuery(ref, args), ctx.runMutation(ref, args); with a colon too. Upvalues: the calls, the session, the kind. [-0,+1,e] */
@@ -194,11 +204,13 @@ static int run_nested(lua_State *L) {
   bool by_colon = lua_istable(L, 1) || luaL_testudata(L, 1, type_name);
   if (by_colon) lua_remove(L, 1);
   if (lua_gettop(L) > 2) return mh_lua_binding_fail(L, call, "it takes a reference and one table of arguments");
+  if (kind == MH_LUA_MUTATION) check_may_write(L, calls, call);
   lua_settop(L, 2);
   push_callee(L, call, kind, &ref);
   size_t start = calls->bson.size;
   mh_lua_calls_take_arguments(L, calls, call, 2, &calls->bson);
   uint32_t savepoint = mh_txn_savepoint(calls->db->txn);
+  bool in_query = calls->db->in_query;
   lua_pushcfunction(L, nested);
   lua_insert(L, -2);
   lua_pushstring(L, ref.reference);
@@ -206,6 +218,7 @@ static int run_nested(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)start);
   int status = mh_lua_protect(L, 4, 1);
   mh_lua_cut(&calls->bson, start);
+  calls->db->in_query = in_query;
   if (status == LUA_OK) return 1;
   mh_txn_rollback(calls->db->txn, savepoint);
   return mh_lua_raise_again(L);
@@ -268,6 +281,7 @@ struct mh_lua_calls *mh_lua_calls_of(lua_State *L, const char *call, int index, 
   if (!is_alive(context->calls, context->session))
     mh_lua_binding_fail(L, call, "this ctx belongs to a call that has ended; use the one that the handler is given");
   if (writes && !context->may_write) mh_lua_binding_fail(L, call, "a query only reads; call it in a mutation");
+  if (writes) check_may_write(L, context->calls, call);
   return context->calls;
 }
 

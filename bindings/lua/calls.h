@@ -7,6 +7,7 @@
 #define MH_LUA_CALLS_H
 
 #include "db.h"
+#include "errands.h"
 #include "refs.h"
 #include "registered.h"
 
@@ -20,6 +21,7 @@ struct mh_lua_calls {
   uint64_t stamp;
   size_t pending_count;
   struct mh_transaction *transaction; /* at hand, of which something may have to know; NULL: none */
+  struct mh_lua_errands *errands;     /* of that transaction; NULL: none */
 };
 
 /* [-0,+0,m] Prepares the state. */

@@ -141,6 +141,7 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
     return -1;
   }
   lua_xmove(co, L, 1);
+  lua->again = NULL; /* it was caught */
   pass_sticky(L, status);
   return -1;
 }

@@ -56,6 +56,7 @@ void mh_lua_db_end(struct mh_lua_db *db) {
   for (size_t i = 0; i < db->query_count; i++) mh_query_close(db->queries[i]);
   db->query_count = 0;
   db->use = MH_LUA_IDLE;
+  db->in_query = false; /* left by an error */
 }
 
 void mh_lua_db_close(struct mh_lua_db *db) {
@@ -88,13 +89,11 @@ mh_status mh_lua_db_patch_subject(lua_State *L, struct mh_lua_db *db, const stru
 
 /* -- What a method is called on ---------------------------------------------------------------------------------- */
 
-/* The ctx.db that is the value at 1; NULL when that is none. By its metatable's address, since a look at the registry for
- * each call would show in what a document costs. */
+/* The ctx.db that is the value at 1; NULL when that is none. Most often it is the newest: to look its type up for each call
+ * would show in what a document costs. */
 static const struct handle *handle_at(lua_State *L, const struct mh_lua_db *db) {
-  if (lua_type(L, 1) != LUA_TUSERDATA || !lua_getmetatable(L, 1)) return NULL;
-  bool is_handle = lua_topointer(L, -1) == db->type;
-  lua_pop(L, 1);
-  return is_handle ? lua_touserdata(L, 1) : NULL;
+  const void *self = lua_touserdata(L, 1);
+  return self && self == db->newest ? self : luaL_testudata(L, 1, type_name);
 }
 
 /* Says why ctx.db, or ctx.db.system where `handle` is NULL, cannot be used now. [-0,+0,v] */
@@ -113,7 +112,7 @@ static void check_writes(lua_State *L, const struct mh_lua_db *db, const char *c
   if (db->use == MH_LUA_VERIFYING)
     mh_lua_binding_fail(L, call, "verify only looks at documents, and writes none; what is to change, migrateOne "
                                  "changes");
-  if (!handle->may_write)
+  if (!handle->may_write || db->in_query)
     mh_lua_binding_fail(L, call, "a query only reads; a function that writes is a mutation: mutation { handler = "
                                  "function(ctx, args) ... end }");
 }
@@ -310,7 +309,6 @@ void mh_lua_db_open(lua_State *L, struct mh_lua_db *db) {
                                      {NULL, NULL}};
   mh_lua_binding_type(L, type_name, methods, db);
   luaL_getmetatable(L, type_name);
-  db->type = lua_topointer(L, -1);
   open_system(L, db);
   lua_pop(L, 1);
   mh_lua_query_open(L, db);
@@ -324,4 +322,7 @@ void mh_lua_db_push(lua_State *L, struct mh_lua_db *db, bool may_write) {
   *handle = (struct handle){
       .session = db->session, .may_write = may_write, .of_call = db->use == MH_LUA_CALLING};
   luaL_setmetatable(L, type_name);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, db);
+  db->newest = handle;
 }

@@ -35,10 +35,11 @@ struct mh_lua_db {
   mh_lua_documents *documents; /* those that are read by ctx.db */
   struct mh_buffer bson;       /* scratch: the document being inserted or replaced, a value, a cursor's text */
   mh_txn *txn;
-  const void *type;            /* the metatable that every ctx.db has */
+  const void *newest;          /* the ctx.db that was pushed last, kept alive: it is known by its address */
   const void *system;          /* ctx.db.system, one for all: it only reads, whatever evaluation is at hand */
   uint64_t session;            /* number of the one at hand: a ctx.db of another is dead */
   enum mh_lua_use use;
+  bool in_query;               /* a query is being called: nothing may write, whoever's ctx.db it got hold of */
   uint64_t evaluation;         /* number of the use at hand that is not idle */
   bool empty_patch;            /* the evaluation at hand patched something with no field at all */
   bool strict;                 /* that is an error */

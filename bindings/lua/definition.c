@@ -3,14 +3,19 @@
 #include "../../core/bson.h"
 #include "../../core/migration.h"
 #include "binding.h"
+#include "called_migrations.h"
 #include "document.h"
 #include "runner.h"
 
 static const char type_name[] = "migration", call[] = "migrations.define", with_call[] = "migrations.with";
 
-static const char *const known_keys[] = {"table", "migrateOne", "batchSize", "name", "customRange", "parallelize",
-                                         "onError", "catchUp", "verify", NULL};
-static const char *const with_keys[] = {"onWrite", NULL};
+static const struct mh_lua_signature define_signature = {
+    call,
+    (const char *const[]){"table", "migrateOne", "batchSize", "name", "customRange", "parallelize", "onError", "catchUp",
+                          "verify", NULL},
+    "{ table = \"users\", ... }"};
+static const struct mh_lua_signature with_signature = {
+    with_call, (const char *const[]){"onWrite", NULL}, "{ onWrite = function(ctx, change) end }"};
 
 /* The functions, each a user value of its own. */
 static const struct { enum mh_lua_function function; const char *key, *example; } functions[] = {
@@ -28,57 +33,18 @@ const char *mh_lua_migration_name_fault(struct mh_slice name) {
   return NULL;
 }
 
-/* What a call with one table of options is called by, what it takes, and how it is written: "{ table = \"users\", ... }". */
-struct signature {
-  const char *call, *const *keys, *example;
-};
-static const struct signature define_signature = {call, known_keys, "{ table = \"users\", ... }"};
-static const struct signature with_signature = {with_call, with_keys, "{ onWrite = function(ctx, change) end }"};
-
-/* Raises for a key, on top of the stack, that the call does not take. [-0,+0,v] */
-static void check_key(lua_State *L, const struct signature *signature) {
-  if (lua_type(L, -1) != LUA_TSTRING)
-    mh_lua_binding_fail(L, signature->call, "its keys are names, as in %s; this one is a %s", signature->example,
-                        luaL_typename(L, -1));
-  const char *name = lua_tostring(L, -1);
-  size_t place = 0;
-  while (signature->keys[place] && strcmp(signature->keys[place], name) != 0) place++;
-  char text[MH_LUA_SUGGESTION_BYTES];
-  if (signature->keys[place]) return;
-  if (signature == &define_signature && strcmp(name, with_keys[0]) == 0)
-    mh_lua_binding_fail(L, call, "onWrite is for several migrations: local tracked = migrations.with { onWrite = ... }, "
-                                 "and then tracked.define { ... }");
-  mh_lua_binding_fail(L, signature->call, "unknown key \"%.100s\"; %s", name,
-                      mh_lua_suggestion(name, signature->keys, text));
-}
-
-/* Raises unless the one argument is a table of options that the call takes. [-0,+0,e] */
-static void check_options(lua_State *L, const struct signature *signature) {
-  if (lua_istable(L, 1) && lua_istable(L, 2))
-    mh_lua_binding_fail(L, signature->call, "call it with a dot: %s %s", signature->call, signature->example);
-  if (!lua_istable(L, 1))
-    mh_lua_binding_fail(L, signature->call, "expected a table: %s %s", signature->call, signature->example);
-  lua_settop(L, 1);
-  lua_pushnil(L);
-  while (mh_lua_next(L, 1)) {
-    lua_pop(L, 1);
-    check_key(L, signature);
-  }
-}
-
 /* Pushes what the options say under `key`, which must be of that type. [-0,+1,e] */
-static void push_option(lua_State *L, const struct signature *signature, const char *key, int type,
-                        const char *example) {
+static void push_option(lua_State *L, const char *caller, const char *key, int type, const char *example) {
   lua_pushstring(L, key);
   mh_lua_rawget(L, 1);
   if (lua_type(L, -1) == type) return;
-  if (lua_isnil(L, -1)) mh_lua_binding_fail(L, signature->call, "%s is missing: { %s, ... }", key, example);
-  mh_lua_binding_fail(L, signature->call, "%s must be a %s, not a %s: { %s, ... }", key, lua_typename(L, type),
+  if (lua_isnil(L, -1)) mh_lua_binding_fail(L, caller, "%s is missing: { %s, ... }", key, example);
+  mh_lua_binding_fail(L, caller, "%s must be a %s, not a %s: { %s, ... }", key, lua_typename(L, type),
                       mh_lua_type_name(L, -1), example);
 }
 
 static void take_table(lua_State *L, struct mh_lua_definition *definition) {
-  push_option(L, &define_signature, "table", LUA_TSTRING, "table = \"users\"");
+  push_option(L, call, "table", LUA_TSTRING, "table = \"users\"");
   struct mh_slice name;
   name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
   const char *fault = mh_identifier_fault(name);
@@ -98,7 +64,7 @@ static bool has_option(lua_State *L, const char *key) {
 
 static void take_name(lua_State *L, struct mh_lua_definition *definition) {
   if (!has_option(L, "name")) return;
-  push_option(L, &define_signature, "name", LUA_TSTRING, "name = \"addRole\"");
+  push_option(L, call, "name", LUA_TSTRING, "name = \"addRole\"");
   struct mh_slice name;
   name.data = (const uint8_t *)lua_tolstring(L, -1, &name.size);
   const char *fault = mh_lua_migration_name_fault(name);
@@ -109,7 +75,7 @@ static void take_name(lua_State *L, struct mh_lua_definition *definition) {
 
 static void take_batch_size(lua_State *L, struct mh_lua_definition *definition) {
   if (!has_option(L, "batchSize")) return;
-  push_option(L, &define_signature, "batchSize", LUA_TNUMBER, "batchSize = 100");
+  push_option(L, call, "batchSize", LUA_TNUMBER, "batchSize = 100");
   int is_integer;
   lua_Integer size = lua_tointegerx(L, -1, &is_integer);
   if (!is_integer || size < 1 || size > MH_BATCH_DOCUMENTS_MAX)
@@ -123,7 +89,7 @@ static bool take_flag(lua_State *L, const char *key) {
   if (!has_option(L, key)) return false;
   char example[64];
   snprintf(example, sizeof example, "%s = true", key);
-  push_option(L, &define_signature, key, LUA_TBOOLEAN, example);
+  push_option(L, call, key, LUA_TBOOLEAN, example);
   bool is = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return is;
@@ -133,7 +99,7 @@ static void take_on_error(lua_State *L, struct mh_lua_definition *definition) {
   static const char *const known[] = {"stop", "skip", NULL};
   char text[MH_LUA_SUGGESTION_BYTES];
   if (!has_option(L, "onError")) return;
-  push_option(L, &define_signature, "onError", LUA_TSTRING, "onError = \"skip\"");
+  push_option(L, call, "onError", LUA_TSTRING, "onError = \"skip\"");
   const char *word = lua_tostring(L, -1);
   definition->skip_errors = strcmp(word, "skip") == 0;
   if (!definition->skip_errors && strcmp(word, "stop") != 0)
@@ -146,14 +112,17 @@ static void take_on_error(lua_State *L, struct mh_lua_definition *definition) {
 static void take_functions(lua_State *L) {
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     if (functions[i].function != MH_LUA_MIGRATE_ONE && !has_option(L, functions[i].key)) continue;
-    push_option(L, &define_signature, functions[i].key, LUA_TFUNCTION, functions[i].example);
+    push_option(L, call, functions[i].key, LUA_TFUNCTION, functions[i].example);
     lua_setiuservalue(L, -2, (int)functions[i].function);
   }
 }
 
 /* migrations.define(options); of migrations.with() the upvalue is onWrite. [-0,+1,e] */
 static int define(lua_State *L) {
-  check_options(L, &define_signature);
+  if (lua_istable(L, 1) && has_option(L, "onWrite"))
+    return mh_lua_binding_fail(L, call, "onWrite is for several migrations: local tracked = migrations.with { onWrite = "
+                                        "... }, and then tracked.define { ... }");
+  mh_lua_check_options(L, &define_signature);
   struct mh_lua_definition *definition = lua_newuserdatauv(L, sizeof *definition, MH_LUA_FUNCTIONS);
   *definition = (struct mh_lua_definition){0};
   luaL_setmetatable(L, type_name);
@@ -172,9 +141,9 @@ static int define(lua_State *L) {
 /* migrations.with { onWrite = f }: a table as `migrations` is, whose define gives onWrite to what it makes. [-0,+1,e] */
 static int with(lua_State *L) {
   static const luaL_Reg library[] = {{"define", define}, {"runner", mh_lua_runner_new}, {NULL, NULL}};
-  check_options(L, &with_signature);
+  mh_lua_check_options(L, &with_signature);
   luaL_newlibtable(L, library);
-  push_option(L, &with_signature, "onWrite", LUA_TFUNCTION, "onWrite = function(ctx, change) end");
+  push_option(L, with_call, "onWrite", LUA_TFUNCTION, "onWrite = function(ctx, change) end");
   luaL_setfuncs(L, library, 1);
   return 1;
 }
@@ -188,6 +157,7 @@ int mh_lua_definition_open(lua_State *L) {
   lua_pop(L, 1);
   mh_lua_runner_open(L);
   luaL_newlib(L, library);
+  luaL_setfuncs(L, mh_lua_called_migrations, 0);
   lua_setglobal(L, "migrations");
   return 0;
 }

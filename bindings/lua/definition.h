@@ -1,4 +1,5 @@
-/* definition: migrations.define { table =, migrateOne =, ... } (SPEC 5), as the script gave it. */
+/* definition: migrations.define { table =, migrateOne =, ... } (SPEC 5), as the script gave it; migrations.with (SPEC 6), whose
+ * define makes such that have onWrite (on_write.h). */
 #ifndef MH_LUA_DEFINITION_H
 #define MH_LUA_DEFINITION_H
 

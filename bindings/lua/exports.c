@@ -67,7 +67,7 @@ static int refuse_export(lua_State *L, int index, const char *path, const char *
   lua_pushstring(L, export);
   mh_lua_rawget(L, index);
   if (!lua_isnil(L, -1))
-    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, neither a migration nor a function", export, path, mh_lua_type_name(L, -1));
+    mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, not a migration, a query or a mutation", export, path, mh_lua_type_name(L, -1));
   else
     mh_fail(&err, MH_USAGE, "%s returns no \"%.200s\"; %s", path, export, mh_lua_suggestion(export, names, text));
   return mh_lua_raise(L, &err);

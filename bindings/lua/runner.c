@@ -6,10 +6,7 @@
 
 static const char type_name[] = "runner", call[] = "migrations.runner";
 
-enum {
-  MEMBERS = 1, /* the user value: the definitions, a list */
-  MEMBERS_MAX = 10000 /* of a list: more is no series but a mistake, such as documents in place of migrations */
-};
+enum { MEMBERS = 1 /* the user value: the definitions, a list */ };
 
 struct runner {
   size_t count;
@@ -30,30 +27,13 @@ static void check_member(lua_State *L, lua_Integer place) {
                       mh_lua_type_name(L, -1));
 }
 
-/* The length of the list at 1: its largest key, so that a member which is nil is noticed. [-0,+0,e] */
-static lua_Integer list_length(lua_State *L) {
-  lua_Integer length = 0;
-  lua_pushnil(L);
-  while (mh_lua_next(L, 1)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING)
-      mh_lua_binding_fail(L, call, "it takes a list: migrations.runner { a, b, c }, without the name \"%.100s\"",
-                          lua_tostring(L, -1));
-    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1)
-      mh_lua_binding_fail(L, call, "it takes a list: migrations.runner { a, b, c }; this one has other keys");
-    if (lua_tointeger(L, -1) > length) length = lua_tointeger(L, -1);
-  }
-  if (length > MEMBERS_MAX) mh_lua_binding_fail(L, call, "a series has at most %d migrations", MEMBERS_MAX);
-  return length;
-}
-
 /* Puts the list of members, of the length returned, where the argument is. [-0,+0,e] */
 static lua_Integer take_list(lua_State *L) {
   int arguments = lua_gettop(L);
   bool is_list = arguments == 1 && lua_istable(L, 1);
   if (arguments > 1) mh_lua_binding_fail(L, call, "call it with a dot and one list: migrations.runner { a, b, c }");
   if (is_list) {
-    lua_Integer length = list_length(L);
+    lua_Integer length = mh_lua_list_argument(L, call, 1, "migrations.runner { a, b, c }");
     if (!length)
       mh_lua_binding_fail(L, call, "the list is empty; name migrations in it, or write migrations.runner() for a "
                                    "runner that is told what to run");

@@ -20,6 +20,7 @@ static struct mh_lua_calls *check_self(lua_State *L, const char *call) {
   if (!self) mh_lua_binding_fail(L, call, "call it with a colon: %s(...)", call);
   if (self->session != calls->db->session || calls->db->use == MH_LUA_IDLE)
     mh_lua_binding_fail(L, call, "this ctx.scheduler belongs to a call that has ended; use the ctx that the handler is given");
+  if (calls->db->in_query) mh_lua_binding_fail(L, call, "a query only reads; schedule in a mutation");
   if (calls->db->use == MH_LUA_VERIFYING) mh_lua_binding_fail(L, call, "verify only looks at documents, and schedules nothing");
   return calls;
 }

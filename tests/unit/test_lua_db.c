@@ -291,7 +291,7 @@ static void the_context(void **state) {
   OK(run_body(f,
               "assert(ctx.migration.name == 'm' and ctx.migration.dryRun == false)\n"
               "assert(ctx.migration.processed == doc.n - 1, ctx.migration.processed)\n"
-              "refused('ctx: there is no \"scheduler\"; there is db, migration', function() return ctx.scheduler end)\n"
+              "refused('ctx: there is no \"xyz\"; there is db, migration, runQuery, runMutation, scheduler', function() return ctx.xyz end)\n"
               "refused('did you mean \"db\"?', function() return ctx.dbs end)\n"
               "print(doc.n, ctx.migration)"));
   assert_string_equal(f->printed, "1\t{ dryRun = false, name = \"m\", processed = 0 }\n"
@@ -618,9 +618,9 @@ static void scripts_that_are_refused(void **state) {
   expect_open_failure(f, "s.lua:", several, MH_USAGE, "name an export");
   expect_open_failure(f, "s.lua:x", "return migrations.define { table = 't', migrateOne = print }", MH_USAGE,
                       "returns one migration, without a name");
-  expect_open_failure(f, "s.lua", "return {}", MH_INVALID, "the script returns a table without a migration");
+  expect_open_failure(f, "s.lua", "return {}", MH_INVALID, "the script returns a table without a migration or function");
   expect_open_failure(f, "s.lua", "return { migrations.define { table = 't', migrateOne = print } }", MH_INVALID,
-                      "a migration without a name");
+                      "a migration or function without a name");
   expect_open_failure(f, "s.lua", "return print", MH_INVALID, "the script returns a function; end it with");
   expect_open_failure(f, "s.lua", "local x = 1", MH_INVALID, "return migrations.define");
   expect_open_failure(f, "s.lua", "return }", MH_SCRIPT, "s.lua:1");

@@ -117,6 +117,20 @@ static void all_die_with_their_session(void **state) {
   mh_lua_db_end(&f->db);
 }
 
+static void the_systems_tables_are_read_while_something_goes_on(void **state) {
+  struct fixture *f = *state;
+  call(f, "kept.system = handle(false).system\n"
+          "assert(kept.system == handle(true).system and #kept.system:query('_scheduled_functions'):collect() == 0)\n"
+          "kept.query = kept.system:query('_scheduled_functions')\n");
+  run(f, "refused(function() kept.system:query('_scheduled_functions') end, 'ctx.db.system:query: nothing is migrated or called "
+         "now; use it in migrateOne or in a handler')\n");
+  call(f, "refused(function() kept.query:first() end, 'make a new one with ctx.db.system:query(\"_scheduled_functions\")')\n"
+          "assert(kept.system:get('_scheduled_functions', 'x') == nil)\n");
+  mh_lua_db_begin_range(&f->db, f->txn);
+  run(f, "refused(function() kept.system:get('x') end, 'customRange only says which documents')\n");
+  mh_lua_db_end(&f->db);
+}
+
 static void there_is_no_document_at_hand(void **state) {
   call(*state, "local db = handle(true)\n"
                "assert(db:get('') == nil and db:get('t', '') == nil)\n"
@@ -141,6 +155,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(several_live_at_once, setup, teardown),
       cmocka_unit_test_setup_teardown(one_that_may_not_write_only_reads, setup, teardown),
       cmocka_unit_test_setup_teardown(all_die_with_their_session, setup, teardown),
+      cmocka_unit_test_setup_teardown(the_systems_tables_are_read_while_something_goes_on, setup, teardown),
       cmocka_unit_test_setup_teardown(there_is_no_document_at_hand, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_called_on_itself, setup, teardown),
   };

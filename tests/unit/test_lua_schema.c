@@ -406,7 +406,7 @@ static void test_bad_files(void **state) {
      "x.lua:2: defineTable: expected a validator as the field \"name\", got string; write v.string()"},
     {"\nlocal x = nil .. 'a'", MH_SCRIPT, "x.lua:2: attempt to concatenate a nil value"},
     {"users = 1", MH_SCRIPT, "x.lua:1: assigning the global 'users'; write 'local users'"},
-    {"return require 'x'", MH_SCRIPT, "x.lua:1: 'x' requires itself"},
+    {"return require 'x'", MH_SCRIPT, "x.lua:1: require('x'): 'x' requires itself"},
   };
   struct fixture *fixture = *state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -204,9 +204,9 @@ static void test_require(void **state) {
   static const struct { const char *name, *error; } bad[] = {
     {"broken", "scripts/t.lua:1: scripts/broken.lua:2: attempt to perform arithmetic on a nil value"},
     {"bad", "scripts/t.lua:1: scripts/bad.lua:1: unexpected symbol near <eof>"},
-    {"lib.rolse", "scripts/t.lua:1: require('lib/rolse'): there is no scripts/lib/rolse.lua; did you mean "
+    {"lib.rolse", "scripts/t.lua:1: require('lib.rolse'): there is no scripts/lib/rolse.lua; did you mean "
      "scripts/lib/roles.lua?"},
-    {"json", "scripts/t.lua:1: 'json' is there already as a global: leave the require out"},
+    {"json", "scripts/t.lua:1: require('json'): 'json' is there already as a global: leave the require out"},
     {"lib/roles.lua", "scripts/t.lua:1: require('lib/roles.lua'): write 'lib/roles', without .lua"},
     {"../main", "scripts/t.lua:1: require('../main'): a name is a path below the directory of scripts, such as "
      "'lib/roles'"},
@@ -222,7 +222,7 @@ static void test_require(void **state) {
     assert_load_error(lua, "scripts/t.lua", MH_SCRIPT, bad[i].error);
   }
   write_text("scripts/t.lua", "return require('a\\0b')");
-  assert_contains(load_error(lua, "scripts/t.lua", MH_SCRIPT), "require: 'a' is no name");
+  assert_contains(load_error(lua, "scripts/t.lua", MH_SCRIPT), "require('a'): it is no name");
   write_text("scripts/t.lua", "return tostring(pcall(require, 'broken')) .. require('lib.roles').admin");
   assert_string_equal(loaded(lua, "scripts/t.lua"), "falseadmin");
   mh_lua_free(lua);
@@ -258,10 +258,10 @@ static void test_require_cycles(void **state) {
   write_text("scripts/c.lua", "return require('a')");
   write_text("scripts/me.lua", "return require('me')");
   assert_load_error(lua, "scripts/a.lua", MH_SCRIPT,
-                    "scripts/a.lua:1: scripts/b.lua:1: scripts/c.lua:1: 'c' requires 'a', which is still being loaded "
+                    "scripts/a.lua:1: scripts/b.lua:1: scripts/c.lua:1: require('a'): 'c' requires 'a', which is still being loaded "
                     "because it "
                     "requires 'c' in turn; move what both need into a third file");
-  assert_load_error(lua, "scripts/me.lua", MH_SCRIPT, "scripts/me.lua:1: 'me' requires itself");
+  assert_load_error(lua, "scripts/me.lua", MH_SCRIPT, "scripts/me.lua:1: require('me'): 'me' requires itself");
   write_text("scripts/ok.lua", "return tostring(pcall(require, 'c'))"); /* and is forgotten */
   assert_string_equal(loaded(lua, "scripts/ok.lua"), "false");
   write_text("scripts/c.lua", "return 'mended'");
