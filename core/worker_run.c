@@ -134,12 +134,12 @@ static mh_status give_up(struct mh_worker *worker, const struct mh_key *key, con
   struct mh_transacted transacted;
   mh_status status = mh_transact(worker->txn, &transaction, worker->options->stop, &transacted, err);
   if (status == MH_INTERRUPTED) return MH_OK; /* by `stop`: it stays pending */
-  if (status || !giving_up.ended) return status;
   struct mh_job job;
   struct mh_error stored;
   bool found;
-  status = mh_job_read(worker->txn, key, &job, &found, err);
-  if (status) return status;
+  if (!status) status = mh_job_read(worker->txn, key, &job, &found, err);
+  bool failed = !status && found && job.state == MH_JOB_FAILED && (cause || giving_up.ended); /* perhaps by mh_run_open() */
+  if (!failed) return status;
   mh_fail(&stored, MH_REFUSED, "%.*s", (int)job.error.size, (const char *)job.error.data);
   const struct mh_job_report report = {.id = job.id, .name = job.name, .state = MH_JOB_FAILED, .error = cause ? cause : &stored};
   mh_worker_report(worker, &report);

@@ -43,6 +43,7 @@ static mh_status evaluate_batch(void *self, const struct mh_table *table, const 
 }
 
 static bool gone; /* the scripts are not there */
+static uint32_t batch_size;
 
 static mh_status open_migration(void *self, const struct mh_job *job, const struct mh_carried_job *carried,
                                 const struct mh_migration **out, struct mh_error *err) {
@@ -55,7 +56,7 @@ static mh_status open_migration(void *self, const struct mh_job *job, const stru
     migrating->f = self;
     migrating->migration = (struct mh_migration){.name = migrating->name, .table = migrating->table, .script = "m.lua",
                                                  .script_hash = "0", .command = "mighost m.lua",
-                                                 .batch_size = BATCH,
+                                                 .batch_size = batch_size,
                                                  .evaluator = {.self = migrating, .begin = begin_batch,
                                                                .evaluate = evaluate_batch, .traceback = no_traceback}};
     *out = &migrating->migration;
@@ -100,6 +101,7 @@ static int setup(void **state) {
   f->options.evaluator.close = close_migration;
   at_document = NULL;
   gone = false;
+  batch_size = BATCH;
   fill(f);
   return failed;
 }
@@ -469,8 +471,8 @@ static void only_a_series(void **state) {
   assert_int_equal(state_of(f, &others), MH_JOB_PENDING);
 }
 
-static mh_status pause_and_schedule_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
-  if (n == 120) at_document = NULL; /* once */
+static mh_status pause_once_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
+  if (n == 120) at_document = NULL;
   return pause_at_120(migrating, n, err);
 }
 
@@ -490,7 +492,7 @@ static void only_one_that_is_paused(void **state) {
   options.idle = take_idle_resume;
   options.only = &only;
   options.only_count = 1;
-  at_document = pause_and_schedule_at_120;
+  at_document = pause_once_at_120;
   OK(mh_worker_serve(f->store, &options, &f->result, &f->err));
   assert_int_equal(f->idles, 1);
   assert_succeeded(f, 0);
@@ -542,20 +544,21 @@ static void one_that_another_worker_is_at(void **state) {
 
 static mh_status take_time(struct migrating *migrating, int64_t n, struct mh_error *err) {
   (void)migrating, (void)err;
-  if (n % BATCH == 7) usleep(300);
+  if (n % 10 == 7) usleep(200);
   return MH_OK;
 }
 
 /* Two workers are killed again and again while they carry a series, and run functions. */
 static void killed_again_and_again(void **state) {
   struct fixture *f = *state;
-  enum { KILLS = 100, LIFE_US = 6000, FUNCTIONS_COUNT = 2000 };
+  enum { KILLS = 100, LIFE_US = 7000, FUNCTIONS_COUNT = 300 };
   unsigned seed = (unsigned)time(NULL);
   print_message("seed %u\n", seed);
   schedule_some(f, "insert", 1, FUNCTIONS_COUNT, f->now);
   start(f, 2, (struct mh_carried_options){0});
   close_store(f);
   at_document = take_time;
+  batch_size = 10;
   for (int i = 0; i < KILLS; i += 2) {
     pid_t first = fork_worker(f), other = fork_worker(f);
     kill_after(first, (unsigned)rand_r(&seed) % LIFE_US);
