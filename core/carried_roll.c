@@ -12,15 +12,13 @@ struct roll {
   double now;
 };
 
-/* The row's last state where the record has one. */
-static const enum mh_job_state ENDS[] = {[MH_RUN_SUCCESS] = MH_JOB_SUCCESS,
-                                         [MH_RUN_UNKNOWN] = MH_JOB_SUCCESS, /* it was to run one batch */
-                                         [MH_RUN_FAILED] = MH_JOB_FAILED,
-                                         [MH_RUN_CANCELED] = MH_JOB_CANCELED};
+/* The row's last state where the record has one; pending: the migration goes on. */
+static const enum mh_job_state ENDS[MH_RUN_PENDING + 1] = {[MH_RUN_SUCCESS] = MH_JOB_SUCCESS,
+                                                           [MH_RUN_UNKNOWN] = MH_JOB_SUCCESS, /* it was to run one batch */
+                                                           [MH_RUN_FAILED] = MH_JOB_FAILED,
+                                                           [MH_RUN_CANCELED] = MH_JOB_CANCELED};
 
-static bool has_ended(const struct mh_run_record *record) {
-  return !mh_run_is_live(record->state) && record->state != MH_RUN_PENDING;
-}
+static bool has_ended(const struct mh_run_record *record) { return ENDS[record->state] != MH_JOB_PENDING; }
 
 /* ---- what comes next ---- */
 

@@ -56,8 +56,8 @@ enum mh_run_outcome {
   MH_RUN_SKIPPED_SOME  /* all was visited, but some failed and were skipped: the record says `failed`, and how many */
 };
 
-/* Runs it. MH_REFUSED when it runs elsewhere, or waits for a worker, or its table changed; MH_INVALID for an unknown table (naming the
- * nearest); MH_SCRIPT, MH_LIMIT ... when a document failed: its batch is not stored, those before it are, and the
+/* Runs it. MH_REFUSED when it runs elsewhere, or waits for a worker, or its table changed; MH_INVALID for an unknown table
+ * (naming the nearest); MH_SCRIPT, MH_LIMIT ... when a document failed: its batch is not stored, those before it are, and the
  * record says `failed`, with the document as err->place. `record` is filled in every case it was read. */
 mh_status mh_run(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                  struct mh_run_record *record, enum mh_run_outcome *outcome, struct mh_error *err);
@@ -66,7 +66,8 @@ mh_status mh_run(mh_store *store, const struct mh_migration *migration, const st
  * run's lock is held and the record says inProgress (or paused), but nothing is in flight. */
 struct mh_running;
 /* *run NULL: it is complete. With options->job, MH_STALE when it runs elsewhere, or that job carries it no more: there is
- * nothing to be done; and what would be refused the next time too is `failed` by then, with its job. `migration`, `options` and `record` stay as they are until the run is closed. */
+ * nothing to be done; and where it would be refused the next time too it is `failed` by then, with its job. `migration`,
+ * `options` and `record` stay as they are until the run is closed. */
 mh_status mh_run_open(mh_store *store, const struct mh_migration *migration, const struct mh_run_options *options,
                       struct mh_run_record *record, struct mh_running **run, struct mh_error *err);
 /* Goes on until it has ended, or yields. After an error, or an outcome other than MH_RUN_YIELDED, it is to be closed. */
@@ -78,9 +79,9 @@ mh_status mh_run_close(struct mh_running *run, struct mh_error *err);
 mh_status mh_run_fail_frozen(const struct mh_migration *migration, const struct mh_run_record *record,
                              struct mh_error *err);
 
-/* Makes the record of a run say `failed` if it says inProgress or pending, its job too, whatever it holds by now: for a document that an
- * evaluator will never come back from, on another thread than mh_run, before the process ends. Waits for the write
- * lock, in vain while the run itself evaluates under it. `document_id`: of that document. */
+/* Makes the record of a run say `failed` if it says inProgress or pending, and its job with it, whatever it holds by now: for a
+ * document that an evaluator will never come back from, on another thread than mh_run, before the process ends. Waits for the
+ * write lock, in vain while the run itself evaluates under it. `document_id`: of that document. */
 mh_status mh_run_fail(mh_store *store, const char *name, const struct mh_error *cause, const char *document_id,
                       struct mh_error *err);
 

@@ -1,5 +1,5 @@
-/* scheduler_parts: a run as it goes on, for the files of the scheduler: scheduler.c (the loop, and its end),
- * scheduler_begin.c, scheduler_pace.c. */
+/* scheduler_parts: a run as it goes on, for the files of the scheduler: scheduler.c (opening and ending one),
+ * scheduler_begin.c, scheduler_loop.c, scheduler_pace.c. */
 #ifndef MH_SCHEDULER_PARTS_H
 #define MH_SCHEDULER_PARTS_H
 
@@ -55,6 +55,15 @@ uint32_t mh_running_fixed_size(const struct mh_running *run);
  * nothing was taken or written. */
 mh_status mh_running_begin(struct mh_running *run, bool *done, struct mh_error *err);
 void mh_running_release(struct mh_running *run); /* gives the lock back, where it was taken */
+
+/* ---- scheduler_loop.c ---- */
+
+/* Goes on by a batch, or by as many as are of the same kind, or waits, if paused. Nothing is in flight behind it. */
+mh_status mh_running_step(struct mh_running *run, struct mh_error *err);
+/* Whether there is nothing more for it to do: it is over, is to stop, or has stored as much as it was to. */
+bool mh_running_ended(const struct mh_running *run);
+/* Whether mh_run_go() is to return now; asked once a batch. */
+bool mh_running_yields(struct mh_running *run);
 
 /* ---- scheduler_pace.c ---- */
 
