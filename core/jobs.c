@@ -337,17 +337,21 @@ mh_status mh_jobs_sweep(mh_txn *txn, double before, size_t most, size_t *dropped
 
 /* ---- what a transaction has scheduled ---- */
 
+bool mh_job_is_new(mh_txn *txn, const struct mh_job *job) {
+  return mh_txn_inserted(txn, jobs_table(txn)->documents, mh_key_slice(&job->document.key));
+}
+
 mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, struct mh_error *err) {
   const struct mh_table *table = jobs_table(txn);
   const struct mh_written *written = table ? mh_changeset_written(mh_txn_changeset(txn), table->documents) : NULL;
-  *keys = NULL;
+  if (keys) *keys = NULL;
   *count = 0;
   if (!written) return MH_OK;
-  *keys = calloc(written->count, sizeof **keys);
-  if (!*keys) return mh_fail_nomem(err);
+  if (keys && !(*keys = calloc(written->count, sizeof **keys))) return mh_fail_nomem(err);
   for (const struct mh_node *node = written->head->next[0]; node; node = node->next[0]) {
     if (node->newest->write != MH_WRITE_ISSUED) continue; /* an older one, or one that was changed after it was added */
-    memcpy((*keys)[(*count)++].bytes, node->key, MH_KEY_BYTES);
+    if (keys) memcpy((*keys)[*count].bytes, node->key, MH_KEY_BYTES);
+    ++*count;
   }
   return MH_OK;
 }

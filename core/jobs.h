@@ -56,7 +56,7 @@ struct mh_job_request {
 mh_status mh_job_schedule(mh_txn *txn, const struct mh_job_request *request, char id[MH_ID_TEXT_MAX + 1],
                           struct mh_error *err);
 /* The keys of the rows that the transaction has added and not canceled, in the order of scheduling; free() the array, NULL for
- * none. */
+ * none. `keys` NULL: only how many. */
 mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, struct mh_error *err);
 /* Makes a pending row `canceled` at `now`; one that is over, or gone, by then stays as it is (Convex). */
 mh_status mh_job_cancel(mh_txn *txn, const struct mh_job *job, double now, struct mh_error *err);
@@ -71,6 +71,9 @@ typedef struct mh_job_walk mh_job_walk;
 mh_status mh_job_walk_open(mh_txn *txn, mh_job_walk **walk, struct mh_error *err);
 void mh_job_walk_close(mh_job_walk *walk); /* NULL is allowed */
 mh_status mh_job_walk_next(mh_job_walk *walk, struct mh_job *job, bool *found, struct mh_error *err);
+
+/* Whether the transaction itself has scheduled it. */
+bool mh_job_is_new(mh_txn *txn, const struct mh_job *job);
 
 /* Drops, in the transaction, rows that were over before `before` (ms), the oldest first, at most `most` of them. Damaged ones
  * stay. */

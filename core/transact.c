@@ -29,15 +29,19 @@ static mh_status store(mh_commit *commit, const mh_changeset *changes, struct mh
 
 static bool wrote(const mh_changeset *changes) { return changes->journal_count > 0; }
 
+static mh_status evaluate(mh_txn *txn, struct mh_transaction *transaction, struct mh_transacted *transacted,
+                          struct mh_error *err) {
+  mh_status status = mh_txn_renew(txn, NULL, err);
+  transaction->evaluations = transacted->evaluations++;
+  return status ? status : transaction->evaluate(transaction->self, txn, err);
+}
+
 /* Evaluates over the newest snapshot; where it committed on its own what it is to see, over that. */
 static mh_status evaluate_newest(mh_txn *txn, struct mh_transaction *transaction, struct mh_transacted *transacted,
                                  struct mh_error *err) {
   mh_status status;
-  do {
-    status = mh_txn_renew(txn, NULL, err);
-    if (!status) status = transaction->evaluate(transaction->self, txn, err);
-    transacted->evaluations++;
-  } while (status == MH_STALE && transaction->commits_itself);
+  do status = evaluate(txn, transaction, transacted, err);
+  while (status == MH_STALE && transaction->commits_itself);
   return status;
 }
 
@@ -64,11 +68,9 @@ static mh_status evaluate_locked(mh_txn *txn, struct mh_transaction *transaction
   for (size_t pending = 0;;) {
     mh_commit *commit = NULL;
     mh_status status = mh_commit_begin(mh_txn_store(txn), pending, &commit, err);
-    if (!status) status = mh_txn_renew(txn, NULL, err);
     transaction->locked = true;
-    if (!status) status = transaction->evaluate(transaction->self, txn, err);
+    if (!status) status = evaluate(txn, transaction, transacted, err);
     transaction->locked = false;
-    transacted->evaluations++;
     *done = !transaction->commits_itself;
     const mh_changeset *changes = mh_txn_changeset(txn);
     if (!status && *done && wrote(changes) && changes->pending_count <= pending) return store(commit, changes, transacted, err);

@@ -17,7 +17,9 @@ struct mh_transaction {
    * often others come first. Where it finds that only while the lock is held (`locked`, set for it), it returns an error,
    * and is evaluated again without. Then it may also return MH_STALE, to be evaluated again over what it committed. */
   bool commits_itself, locked;
-  _Atomic bool *stop; /* of mh_transact(), for evaluate() */
+  /* For evaluate(): */
+  unsigned evaluations; /* made of it before this one */
+  _Atomic bool *stop;   /* of mh_transact() */
 };
 
 struct mh_transacted {

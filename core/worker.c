@@ -3,6 +3,7 @@
 #include "clock.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static const double HOUR_MS = 3600e3,
                     SWEEP_PAUSE_MS = 50,      /* between pieces of a sweep, for those that wait for the lock */
@@ -32,16 +33,7 @@ mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *run
 
 /* ---- what comes next ---- */
 
-/* What a look has found. */
-struct look {
-  bool taken;        /* a job is due, and its lock is ours, or it is one of a run that is */
-  struct mh_key key; /* of that one, */
-  struct mh_job_whose whose;
-  bool others;       /* some are due that others are at */
-  double next_due;   /* of those that are not: ms since the epoch; INFINITY: there are none */
-};
-
-static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct look *look, struct mh_error *err) {
+static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct mh_worker_look *look, struct mh_error *err) {
   mh_status status = mh_worker_look_at(worker, job, &look->whose, err);
   bool own = look->whose.run;
   look->key = job->document.key;
@@ -52,33 +44,30 @@ static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct
   return status;
 }
 
-/* The first in the table that is due and that nobody is at. */
-static mh_status look_in_table(struct mh_worker *worker, struct look *look, struct mh_error *err) {
+/* The next in the table that is due and that nobody is at. */
+static mh_status look_in_table(struct mh_worker *worker, struct mh_worker_look *look, struct mh_error *err) {
   const double now = mh_clock_ms(CLOCK_REALTIME);
-  mh_job_walk *walk = NULL;
-  mh_status status = mh_txn_renew(worker->txn, NULL, err);
-  if (!status) status = mh_job_walk_open(worker->txn, &walk, err);
+  mh_status status = worker->walk ? MH_OK : mh_job_walk_open(worker->txn, &worker->walk, err);
   while (!status && !look->taken) {
     struct mh_job job;
     bool found;
-    status = mh_job_walk_next(walk, &job, &found, err);
+    status = mh_job_walk_next(worker->walk, &job, &found, err);
     if (status || !found) break;
+    if (mh_job_is_new(worker->txn, &job)) break; /* its turn is before that of those behind it */
     if (job.scheduled > now) {
       look->next_due = job.scheduled;
       break;
     }
     status = take(worker, &job, look, err);
   }
-  mh_job_walk_close(walk);
   return status;
 }
 
-/* The first of the queue that is due. One that another worker is at is that one's, and one that is over nobody's. */
-static mh_status look_in_queue(struct mh_worker *worker, struct look *look, struct mh_error *err) {
+/* The next of the queue that is due. One that another worker is at is that one's, and one that is over nobody's. */
+static mh_status look_in_queue(struct mh_worker *worker, struct mh_worker_look *look, struct mh_error *err) {
   const double now = mh_clock_ms(CLOCK_REALTIME);
   const struct mh_queued_job *first;
-  mh_status status = mh_txn_renew(worker->txn, NULL, err);
-  if (!status) status = mh_worker_queue_resumed(worker, err);
+  mh_status status = MH_OK;
   while (!status && !look->taken && (first = mh_worker_queue_first(&worker->queue))) {
     struct mh_job job;
     bool found;
@@ -91,6 +80,16 @@ static mh_status look_in_queue(struct mh_worker *worker, struct look *look, stru
     if (!status && found && job.state == MH_JOB_PENDING) status = take(worker, &job, look, err);
   }
   return status;
+}
+
+mh_status mh_worker_look_on(struct mh_worker *worker, struct mh_worker_look *look, struct mh_error *err) {
+  *look = (struct mh_worker_look){.next_due = INFINITY};
+  return worker->options->only ? look_in_queue(worker, look, err) : look_in_table(worker, look, err);
+}
+
+void mh_worker_look_end(struct mh_worker *worker) {
+  mh_job_walk_close(worker->walk);
+  worker->walk = NULL;
 }
 
 /* The same without taking it. */
@@ -172,7 +171,7 @@ static void tell_idle(struct mh_worker *worker, double next_due) {
 }
 
 /* Until something is due, or may be: the store has changed since the look, or a worker that was at a job has died. */
-static mh_status sleep_behind(struct mh_worker *worker, const struct look *look, struct mh_error *err) {
+static mh_status sleep_behind(struct mh_worker *worker, const struct mh_worker_look *look, struct mh_error *err) {
   mh_status status = MH_OK;
   bool changed;
   if (!worker->changes) status = mh_kv_changes_open(mh_store_kv(worker->store), &worker->changes, err);
@@ -185,22 +184,27 @@ static mh_status sleep_behind(struct mh_worker *worker, const struct look *look,
 
 /* ---- serving ---- */
 
-/* Takes a job and runs it. *ran: there was one. */
-static mh_status serve_one(struct mh_worker *worker, struct look *look, struct mh_error *err) {
-  *look = (struct look){.next_due = INFINITY};
-  mh_status status = worker->options->only ? look_in_queue(worker, look, err) : look_in_table(worker, look, err);
-  bool held = look->taken && !look->whose.run;
-  if (!status && look->taken)
-    status = look->whose.carried ? mh_worker_run_batches(worker, &look->key, look->whose.run, err)
-                                 : mh_worker_run_function(worker, &look->key, err);
-  if (held) mh_filelock_release(worker->locks, mh_job_lock_byte(&look->key));
+/* Takes a job, and perhaps more, and runs it. */
+static mh_status serve_one(struct mh_worker *worker, struct mh_worker_look *look, struct mh_error *err) {
+  look->taken = false;
+  mh_status status = mh_txn_renew(worker->txn, NULL, err);
+  if (!status && worker->options->only) status = mh_worker_queue_resumed(worker, err);
+  if (!status) status = mh_worker_look_on(worker, look, err);
+  if (!status && look->taken && !look->whose.carried) {
+    struct mh_worker_look first = *look; /* what it finds behind it is none of the caller's */
+    return mh_worker_run_group(worker, &first, err);
+  }
+  mh_worker_look_end(worker);
+  if (!look->taken) return status;
+  if (!status) status = mh_worker_run_batches(worker, &look->key, look->whose.run, err);
+  if (!look->whose.run) mh_filelock_release(worker->locks, mh_job_lock_byte(&look->key));
   return status;
 }
 
 static mh_status serve(struct mh_worker *worker, struct mh_error *err) {
   mh_status status = MH_OK;
   while (!status && !mh_worker_stop_asked(worker)) {
-    struct look look;
+    struct mh_worker_look look;
     status = sweep_some(worker, err);
     if (!status) status = serve_one(worker, &look, err);
     if (status || look.taken) continue;
@@ -228,5 +232,6 @@ mh_status mh_worker_serve(mh_store *store, const struct mh_worker_options *optio
   mh_kv_changes_close(worker.changes);
   mh_txn_end(worker.txn);
   mh_worker_queue_free(&worker.queue);
+  free(worker.attempts);
   return status;
 }

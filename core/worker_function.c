@@ -7,26 +7,13 @@
 
 enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
 
-/* One job of a function, being run. */
-struct attempt {
-  const struct mh_worker_options *options;
-  struct mh_transaction transaction;
-  struct mh_key key;
-  struct mh_job job;     /* as the latest evaluation found it */
-  bool pending;          /* it was, */
-  bool failed;           /* and its function failed: */
-  struct mh_error cause;
-};
-
 /* Whether an error of the evaluator says nothing of the job, so that it stays pending, or is evaluated again. */
-static bool is_no_failure(const struct attempt *attempt, mh_status status) {
+static bool is_no_failure(const struct mh_worker_attempt *attempt, mh_status status) {
   const _Atomic bool *stop = attempt->options->stop;
   return status == MH_NOMEM || status == MH_STALE || (status == MH_INTERRUPTED && stop && atomic_load(stop));
 }
 
-/* What the function wrote, and that the job is over; or only that, where it failed. */
-static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
-  struct attempt *attempt = self;
+mh_status mh_worker_evaluate(struct mh_worker_attempt *attempt, mh_txn *txn, struct mh_error *err) {
   const struct mh_job_evaluator *evaluator = &attempt->options->evaluator;
   bool found;
   mh_status status = mh_job_read(txn, &attempt->key, &attempt->job, &found, err);
@@ -45,7 +32,9 @@ static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) {
   return mh_job_end(txn, &attempt->job, MH_JOB_FAILED, mh_error_text(&attempt->cause, text, sizeof text), mh_epoch_ms(), err);
 }
 
-static mh_status queue_scheduled(struct mh_worker *worker, struct mh_error *err) {
+static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) { return mh_worker_evaluate(self, txn, err); }
+
+mh_status mh_worker_queue_scheduled(struct mh_worker *worker, struct mh_error *err) {
   struct mh_key *keys = NULL;
   size_t count = 0;
   mh_status status = mh_jobs_scheduled(worker->txn, &keys, &count, err);
@@ -55,43 +44,43 @@ static mh_status queue_scheduled(struct mh_worker *worker, struct mh_error *err)
 }
 
 /* A transaction that commits on its own, which others disturbed again and again: its failure is one more. */
-static mh_status fail_refused(struct mh_worker *worker, struct attempt *attempt, struct mh_error *err) {
+static mh_status fail_refused(struct mh_worker *worker, struct mh_worker_attempt *attempt, struct mh_error *err) {
   attempt->failed = true;
   attempt->cause = *err;
   return mh_job_fail(worker->store, &attempt->key, &attempt->cause, err);
 }
 
-/* Shows what the job printed, and how it ended: as canceled where its function did that. */
-static mh_status report(struct mh_worker *worker, const struct attempt *attempt, double began, struct mh_error *err) {
+mh_status mh_worker_report_attempt(struct mh_worker *worker, const struct mh_worker_attempt *attempt, struct mh_slice output,
+                                   struct mh_error *err) {
   const struct mh_worker_options *options = worker->options;
-  const struct mh_buffer *output = &mh_txn_changeset(worker->txn)->output;
   struct mh_job over = attempt->job;
   bool found;
   mh_status status = attempt->failed ? MH_OK : mh_job_read(worker->txn, &attempt->key, &over, &found, err);
   if (status) return status;
-  if (options->output && output->size) options->output(options->self, mh_buffer_slice(output));
+  if (options->output && output.size) options->output(options->self, output);
   mh_worker_report(worker, &(struct mh_job_report){.id = attempt->job.id,
                                                    .name = attempt->job.name,
                                                    .state = attempt->failed ? MH_JOB_FAILED : over.state,
                                                    .error = attempt->failed ? &attempt->cause : NULL,
-                                                   .late_ms = fmax(began - attempt->job.scheduled, 0),
-                                                   .took_ms = mh_clock_ms(CLOCK_REALTIME) - began});
+                                                   .late_ms = fmax(attempt->began - attempt->job.scheduled, 0),
+                                                   .took_ms = attempt->took_ms});
   return MH_OK;
 }
 
 mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *key, struct mh_error *err) {
   const struct mh_worker_options *options = worker->options;
-  struct attempt attempt = {.options = options, .key = *key};
+  struct mh_worker_attempt attempt = {.options = options, .key = *key};
   struct mh_transacted transacted;
   attempt.transaction = (struct mh_transaction){.self = &attempt, .evaluate = evaluate};
-  double began = mh_clock_ms(CLOCK_REALTIME);
+  attempt.began = mh_clock_ms(CLOCK_REALTIME);
   mh_status status = mh_transact(worker->txn, &attempt.transaction, options->stop, &transacted, err);
   if (status == MH_REFUSED && attempt.transaction.commits_itself && transacted.evaluations > 1)
     status = fail_refused(worker, &attempt, err);
   if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) return MH_OK; /* it stays pending */
   if (status || !attempt.pending) return status;
-  status = report(worker, &attempt, began, err);
-  return !status && options->only && !attempt.failed ? queue_scheduled(worker, err) : status;
+  attempt.took_ms = mh_clock_ms(CLOCK_REALTIME) - attempt.began;
+  status = mh_worker_report_attempt(worker, &attempt, mh_buffer_slice(&mh_txn_changeset(worker->txn)->output), err);
+  return !status && options->only && !attempt.failed ? mh_worker_queue_scheduled(worker, err) : status;
 }
 
 /* ---- from another thread ---- */

@@ -17,7 +17,8 @@ static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, st
   mh_record_extent(record, extent, sizeof extent);
   if (!asked->asked) {
     bool waits = record->state == MH_RUN_PENDING;
-    printf(" is not running (%s%s); nothing to pause", mh_run_state_name(record->state), waits ? ", for a worker" : "");
+    printf(waits ? " waits for a worker (%s); nothing to pause" : " is not running (%s); nothing to pause",
+           mh_run_state_name(record->state));
     return MH_OK;
   }
   if (!mh_run_is_live(record->state)) {

@@ -71,7 +71,7 @@ static mh_status cancel(mh_txn *txn, struct canceling *canceling, double now, st
   snprintf(canceling->name, sizeof canceling->name, "%.*s", (int)job.name.size, (const char *)job.name.data);
   canceling->state = job.state;
   canceling->record.name[0] = 0;
-  if (job.state == MH_JOB_PENDING && mh_carried_parse(&job, &carried))
+  if (mh_carried_parse(&job, &carried))
     snprintf(canceling->record.name, sizeof canceling->record.name, "%.*s", (int)carried.name.size,
              (const char *)carried.name.data);
   return mh_carried_cancel_job(txn, &job, now, &canceling->canceled, &canceling->asked, err);
@@ -85,34 +85,52 @@ static mh_status cancel_all(void *self, mh_txn *txn, struct mh_error *err) {
   return status;
 }
 
-/* What became of the migrations that they carry: of one that a worker is at, once that has stopped. */
+/* What became of the migration that it carries: of one that a worker is at, once that has stopped. */
+static mh_status look_at_record(mh_store *store, struct canceling *canceling, double until, struct mh_error *err) {
+  char name[sizeof canceling->record.name];
+  bool found;
+  strcpy(name, canceling->record.name);
+  if (!canceling->asked) return mh_run_look(store, name, &canceling->record, &found, err);
+  double left = until - mh_clock_ms(CLOCK_MONOTONIC);
+  mh_status status = mh_control_wait(store, name, left > 0 ? left : 0, &canceling->record, &found, err);
+  canceling->canceled = !status && canceling->record.state == MH_RUN_CANCELED;
+  return status;
+}
+
 static mh_status look_at_records(struct cancellation *cancellation, struct mh_error *err) {
   double until = mh_clock_ms(CLOCK_MONOTONIC) + MH_ASKING_WAIT_MS;
   mh_status status = MH_OK;
-  for (size_t i = 0; !status && i < cancellation->count; i++) {
-    struct canceling *canceling = &cancellation->jobs[i];
-    char name[sizeof canceling->record.name];
-    bool done;
-    strcpy(name, canceling->record.name);
-    double left = until - mh_clock_ms(CLOCK_MONOTONIC);
-    if (*name) status = mh_control_wait(cancellation->store, name, left > 0 ? left : 0, &canceling->record, &done, err);
-    canceling->canceled |= canceling->asked && canceling->record.state == MH_RUN_CANCELED;
-  }
+  for (size_t i = 0; !status && i < cancellation->count; i++)
+    if (cancellation->jobs[i].record.name[0])
+      status = look_at_record(cancellation->store, &cancellation->jobs[i], until, err);
   return status;
 }
 
 /* ---- telling ---- */
 
+/* "backfill:run (kg2...) is over (success); nothing to cancel". A batch of a migration is one, and there may be another. */
+static mh_status print_over(const struct mh_cli *cli, const struct canceling *canceling, struct mh_error *err) {
+  printf(" (%s) is over (%s)", canceling->id, mh_job_state_name(canceling->state));
+  if (canceling->record.name[0] && mh_record_underway(&canceling->record))
+    return mh_name_print_command(cli, ", and its migration goes on; to cancel that: ", "cancel", canceling->record.name, "",
+                                 err);
+  fputs("; nothing to cancel", stdout);
+  return MH_OK;
+}
+
+static mh_status print_line(const struct mh_cli *cli, const struct canceling *canceling, struct mh_error *err) {
+  bool stopped = canceling->canceled || canceling->asked, carries = canceling->record.name[0];
+  mh_print_line_slice(stdout, mh_slice_text(stopped && carries ? canceling->record.name : canceling->name));
+  if (!stopped) return print_over(cli, canceling, err);
+  if (carries) return mh_tell_canceled(cli, &canceling->record, err);
+  printf(" (%s) is canceled", canceling->id);
+  return MH_OK;
+}
+
 static mh_status print_lines(const struct mh_cli *cli, const struct cancellation *cancellation, struct mh_error *err) {
   mh_status status = MH_OK;
   for (size_t i = 0; !status && i < cancellation->count; i++) {
-    const struct canceling *canceling = &cancellation->jobs[i];
-    bool carries = canceling->record.name[0];
-    mh_print_line_slice(stdout, mh_slice_text(carries ? canceling->record.name : canceling->name));
-    if (!carries) printf(" (%s)", canceling->id);
-    if (carries) status = mh_tell_canceled(cli, &canceling->record, err);
-    else if (canceling->canceled) fputs(" is canceled", stdout);
-    else printf(" is over (%s); nothing to cancel", mh_job_state_name(canceling->state));
+    status = print_line(cli, &cancellation->jobs[i], err);
     putchar('\n');
   }
   return status;

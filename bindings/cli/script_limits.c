@@ -23,8 +23,14 @@ static void on_notice(void *self, const char *text) {
   mh_print_notice(telling->cli, "%s", text);
 }
 
+static void on_output(void *self, struct mh_slice text) {
+  const struct mh_script_telling *telling = self;
+  if (!telling->cli->quiet) mh_print_output(text);
+}
+
 void mh_script_tell(struct mh_script_options *options, const struct mh_script_telling *telling) {
   options->on_hang = on_hang;
   options->on_notice = on_notice;
-  options->on_hang_self = options->on_notice_self = (void *)telling;
+  options->on_output = on_output;
+  options->on_hang_self = options->on_notice_self = options->on_output_self = (void *)telling;
 }

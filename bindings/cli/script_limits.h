@@ -17,7 +17,7 @@
 struct mh_script_options mh_script_limits(const struct mh_option_value *unsafe, const struct mh_option_value *timeout,
                                           const struct mh_option_value *memory);
 
-/* Makes the options tell what scripts are told about, and of one that hangs: as an error, with the document where there is one
+/* Makes the options tell what scripts are told about, and print, and of one that hangs: as an error, with the document where there is one
  * ("while migrating users/jd7..."). For commands that draw nothing on standard error. `doing`: "migrating". Both outlive the
  * script. */
 struct mh_script_telling {

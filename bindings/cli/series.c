@@ -158,8 +158,8 @@ static mh_status look_at(const struct mh_series *series, struct mh_series_member
   const struct mh_option_value *own = series->own;
   member->record = *record;
   if (series->many && record->state == MH_RUN_PENDING && !own[MH_FLAG_DRY_RUN].given)
-    return mh_fail(err, MH_REFUSED, "%s is pending: a function started it, and it waits for a worker (`mighost worker`), so "
-                                    "none of them was run; `mighost cancel` takes it back", member->name);
+    return mh_fail(err, MH_REFUSED, "%s is pending: a worker is to run it (mighost worker), so none of them was run; to take "
+                                    "it back: mighost cancel %s", member->name, member->name);
   if (series->many && mh_run_is_live(record->state) && !own[MH_FLAG_DRY_RUN].given)
     return mh_fail(err, MH_REFUSED, "%s is running in another process, so none of them was run; `mighost status` shows "
                                     "how far it is", member->name);

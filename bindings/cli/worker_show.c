@@ -136,7 +136,8 @@ static void on_idle(void *self, double next_due) {
   double wait_ms = next_due - mh_epoch_ms();
   bool told = show->told_idle && !(next_due < show->told_due) && !(next_due > show->told_due);
   mh_figure when, wait;
-  if (told || (next_due > 0 && wait_ms < SLEEP_MS)) return;
+  bool holds = show->run_count > 0; /* a migration that is paused is not "nothing" */
+  if (told || (next_due > 0 ? wait_ms < SLEEP_MS : holds)) return;
   show->told_idle = true;
   show->told_due = next_due;
   if (next_due > 0)

@@ -144,7 +144,7 @@ static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_e
   mh_lua_seed(lua, request->seed, sizeof request->seed);
   mh_txn_changeset(txn)->document_bytes_max = mh_lua_memory_max(lua);
   evaluation->output_lost = false;
-  evaluation->printed_before = 0;
+  evaluation->printed_before = mh_txn_changeset(txn)->output.size;
   evaluation->calls.transaction = request->transaction;
   evaluation->calls.errands = request->errands;
   mh_lua_calls_begin(&evaluation->calls, txn);
@@ -330,6 +330,7 @@ mh_status mh_apps_new(const struct mh_script_options *options, mh_apps **out, st
   if (!apps) return mh_fail_nomem(err);
   apps->options = *options;
   apps->options.where = NULL;
+  apps->errands.options = &apps->options;
   if (options->scripts_root) apps->options.scripts_root = apps->scripts_root = strdup(options->scripts_root);
   if (options->scripts_root && !apps->scripts_root) {
     free(apps);

@@ -60,6 +60,12 @@ static void add_list(lua_State *L, const char *call, int list, int index, const 
 
 /* ---- options ---- */
 
+/* [-0,+0,v] */
+static void refuse_option(lua_State *L, const char *call, struct mh_error *err) {
+  if (err->status == MH_USAGE) err->status = MH_INVALID; /* it is a script's, not a command line's */
+  mh_lua_binding_raise(L, call, err);
+}
+
 /* The options as a document in the scratch, but for `next`, whose references are added to the list. [-0,+0,e] */
 static void read_options(lua_State *L, struct mh_lua_calls *calls, const struct mh_lua_series_call *call,
                          const struct mh_run_arguments_source *source, int list, int index) {
@@ -90,7 +96,7 @@ static void read_options(lua_State *L, struct mh_lua_calls *calls, const struct 
       mh_error_at(&err, "/%s", (const char *)key.data);
   }
   if (!status && !mh_bson_close(scratch, mark)) status = mh_fail_nomem(&err);
-  if (status) mh_lua_binding_raise(L, call->name, &err);
+  if (status) refuse_option(L, call->name, &err);
 }
 
 /* Refused where all of it is said. */
@@ -110,7 +116,7 @@ static void take_options(lua_State *L, struct mh_lua_calls *calls, const char *c
   struct mh_error err;
   mh_bson_read(&reader, mh_buffer_slice(&calls->db->bson));
   while (mh_bson_next(&reader, &field))
-    if (mh_run_arguments_take(arguments, source, &field, &err)) mh_lua_binding_raise(L, call, &err);
+    if (mh_run_arguments_take(arguments, source, &field, &err)) refuse_option(L, call, &err);
   const char *contradiction = contradiction_of(arguments);
   if (contradiction) mh_lua_binding_fail(L, call, "%s", contradiction);
 }

@@ -41,7 +41,7 @@ static void forget(struct mh_lua_errands *errands) {
 void mh_lua_errands_free(struct mh_lua_errands *errands) {
   forget(errands);
   free(errands->list);
-  *errands = (struct mh_lua_errands){0};
+  *errands = (struct mh_lua_errands){.options = errands->options};
 }
 
 static mh_status add(struct mh_lua_errands *errands, const struct mh_lua_errand_request *request, struct mh_error *err) {
@@ -93,86 +93,92 @@ mh_status mh_lua_errands_take(struct mh_lua_errands *errands, const struct mh_lu
 
 /* ---- how it is done ---- */
 
-/* A call into C hangs in the errand's own state, and the process ends: the outer state's owner is told, as if it had been its own. */
+/* One that is being done. */
+struct work {
+  struct mh_lua_errand *errand;
+  const struct mh_script_options *options;
+  mh_lua *lua;         /* that asked for it */
+  mh_txn *txn;         /* of the function */
+  _Atomic bool *stop;
+  const struct mh_migration *migration;
+  struct { uint64_t processed, total, changed, inserted, deleted; } tried; /* documents, of a dry run */
+};
+
+/* A call into C hangs in the errand's own state, and the process ends: the owner of the state that asked is told as of its own. */
 static void on_hang(void *self, const struct mh_error *err, const char *document) {
-  const mh_lua *lua = self;
+  const mh_lua *lua = ((struct work *)self)->lua;
   struct mh_error shown = *err;
   if (*document) mh_error_at(&shown, "%s", document);
   if (lua->options.on_hang) lua->options.on_hang(lua->options.on_hang_self, &shown);
 }
 
-/* What it prints is of what is stored, or of what was tried: it appears whatever becomes of the function. */
-static void print(void *self, struct mh_slice text) {
-  (void)self;
-  fwrite(text.data, 1, text.size, stderr);
-}
-
-static mh_status open_script(const struct mh_lua_errand *errand, mh_lua *lua, mh_script **script, struct mh_error *err) {
-  const struct mh_script_options options = {.scripts_root = lua->root_given ? lua->root_shown : NULL,
-                                            .allow_unsafe = lua->options.allow_unsafe,
-                                            .doc_timeout_ms = lua->options.doc_timeout_ms,
-                                            .max_memory_bytes = lua->memory.max,
-                                            .on_hang = on_hang,
-                                            .on_hang_self = lua};
+static mh_status open_script(struct work *work, mh_script **script, struct mh_error *err) {
+  const struct mh_lua_errand *errand = work->errand;
+  struct mh_script_options options = *work->options;
+  options.scripts_root = work->lua->root_given ? work->lua->root_shown : NULL;
+  options.on_hang = on_hang;
+  options.on_hang_self = work;
   *script = NULL;
   mh_status status = mh_script_open(errand->target, &options, script, err);
   if (status) return status;
-  const struct mh_migration *migration = mh_script_migration(*script);
-  if (mh_script_count(*script) == 1 && strcmp(migration->name, errand->name) == 0) return MH_OK;
+  work->migration = mh_script_migration(*script);
+  if (mh_script_count(*script) == 1 && strcmp(work->migration->name, errand->name) == 0) return MH_OK;
   return mh_fail(err, MH_REFUSED, "%s is no longer %s: its file was changed meanwhile; call it again", errand->target,
                  errand->name);
+}
+
+/* What it prints is of what is stored, or of what was tried: it appears whatever becomes of the function. */
+static void on_output(void *self, struct mh_slice text) {
+  const struct work *work = self;
+  if (work->options->on_output) work->options->on_output(work->options->on_output_self, text);
+  else if (text.size) fwrite(text.data, 1, text.size, stderr);
 }
 
 /* ---- a run ---- */
 
 /* The snapshot that the transaction stands on would keep every page alive that the run replaces. */
 static void on_progress(void *self, const struct mh_run_progress *progress) {
+  const struct work *work = self;
   struct mh_error ignored; /* it is renewed once more before it is used */
   (void)progress;
-  (void)mh_txn_renew(self, NULL, &ignored);
+  (void)mh_txn_renew(work->txn, NULL, &ignored);
 }
 
-/* What did not end it, but left it incomplete. */
+/* What did not fail, but left it incomplete. */
 static mh_status fail_outcome(const struct mh_run_record *record, enum mh_run_outcome outcome, struct mh_error *err) {
   if (outcome == MH_RUN_WAS_CANCELED || outcome == MH_RUN_HALTED)
     return mh_fail(err, MH_INTERRUPTED, "%s was %s at %llu of %llu documents", record->name,
                    outcome == MH_RUN_HALTED ? "interrupted" : "canceled from elsewhere",
                    (unsigned long long)record->processed, (unsigned long long)mh_run_total(record));
   if (outcome == MH_RUN_SKIPPED_SOME)
-    return mh_fail(err, MH_SCRIPT, "%llu documents of %s failed and were left as they were: mighost errors '%s'",
-                   (unsigned long long)record->skipped, record->name, record->name);
+    return mh_fail(err, MH_SCRIPT, "%s: %llu documents failed and were left as they were; `mighost errors` lists them",
+                   record->name, (unsigned long long)record->skipped);
   return MH_OK;
 }
 
-static mh_status run(struct mh_lua_errand *errand, const struct mh_migration *migration, mh_txn *txn,
-                     _Atomic bool *stop, struct mh_error *err) {
-  const struct mh_run_arguments *arguments = &errand->arguments;
+static mh_status run(struct work *work, struct mh_error *err) {
+  const struct mh_run_arguments *arguments = &work->errand->arguments;
   const struct mh_run_options options = {.reset = arguments->reset || arguments->from_beginning,
                                          .cursor = arguments->cursor,
                                          .batch_size = arguments->batch_size,
-                                         .stop = stop,
-                                         .self = txn,
+                                         .stop = work->stop,
+                                         .self = work,
                                          .progress = on_progress,
-                                         .output = print};
+                                         .output = on_output};
   struct mh_run_record record = {0};
   enum mh_run_outcome outcome;
-  mh_status status = mh_run(mh_txn_store(txn), migration, &options, &record, &outcome, err);
+  mh_status status = mh_run(mh_txn_store(work->txn), work->migration, &options, &record, &outcome, err);
   if (status && record.state == MH_RUN_FAILED && record.error_id[0])
     mh_error_at(err, "%s/%s", record.table, record.error_id);
   if (!status) status = fail_outcome(&record, outcome, err);
-  return status ? status : mh_run_status(&record, &errand->document, err);
+  return status ? status : mh_run_status(&record, &work->errand->document, err);
 }
 
 /* ---- a dry run ---- */
 
-/* What became of the documents so far. */
-struct tally {
-  uint64_t processed, total, changed, inserted, deleted;
-};
-
 static mh_status on_document(void *self, const struct mh_preview_document *document, struct mh_error *err) {
-  struct tally *tally = self;
-  print(NULL, document->output);
+  struct work *work = self;
+  on_output(work, document->output);
   if (document->error) {
     struct mh_slice id;
     mh_status status = mh_document_id(document->document, &id, err);
@@ -180,66 +186,63 @@ static mh_status on_document(void *self, const struct mh_preview_document *docum
     *err = *document->error;
     return mh_error_at(err, "%s/%.*s", document->table->name, (int)id.size, (const char *)id.data);
   }
-  if (document->change_count) tally->changed++;
+  if (document->change_count) work->tried.changed++;
   for (size_t i = 0; i < document->change_count; i++) {
-    if (!document->changes[i].before.size) tally->inserted++;
-    if (!document->changes[i].after.size) tally->deleted++;
+    if (!document->changes[i].before.size) work->tried.inserted++;
+    if (!document->changes[i].after.size) work->tried.deleted++;
   }
   return MH_OK;
 }
 
-static void on_previewed(void *self, uint64_t documents, uint64_t total) {
-  struct tally *tally = self;
-  tally->processed = documents;
-  tally->total = total;
+static void on_tried(void *self, uint64_t documents, uint64_t total) {
+  struct work *work = self;
+  work->tried.processed = documents;
+  work->tried.total = total;
 }
 
-static mh_status write_tally(struct mh_lua_errand *errand, const struct mh_migration *migration,
-                             const struct tally *tally, struct mh_error *err) {
-  struct mh_buffer *out = &errand->document;
-  bool is_done = tally->processed >= tally->total;
-  enum mh_run_state state = is_done ? MH_RUN_SUCCESS : MH_RUN_IN_PROGRESS;
+static mh_status write_tried(const struct work *work, struct mh_error *err) {
+  struct mh_buffer *out = &work->errand->document;
+  uint64_t processed = work->tried.processed, changed = work->tried.changed;
+  bool is_done = processed >= work->tried.total;
+  const char *state = mh_run_state_name(is_done ? MH_RUN_SUCCESS : MH_RUN_IN_PROGRESS);
   const struct { const char *key; uint64_t count; } counts[] = {
-      {"processed", tally->processed}, {"changed", tally->changed}, {"unchanged", tally->processed - tally->changed},
-      {"inserted", tally->inserted},   {"deleted", tally->deleted}, {"total", tally->total}};
+      {"processed", processed},           {"changed", changed},             {"unchanged", processed - changed},
+      {"inserted", work->tried.inserted}, {"deleted", work->tried.deleted}, {"total", work->tried.total}};
   size_t mark;
   bool ok = mh_bson_open(out, &mark) &&
-            mh_bson_add_string(out, mh_slice_text("name"), mh_slice_text(migration->name)) &&
-            mh_bson_add_string(out, mh_slice_text("table"), mh_slice_text(migration->table)) &&
+            mh_bson_add_string(out, mh_slice_text("name"), mh_slice_text(work->migration->name)) &&
+            mh_bson_add_string(out, mh_slice_text("table"), mh_slice_text(work->migration->table)) &&
             mh_bson_add_boolean(out, mh_slice_text("dryRun"), true) &&
-            mh_bson_add_string(out, mh_slice_text("state"), mh_slice_text(mh_run_state_name(state))) &&
+            mh_bson_add_string(out, mh_slice_text("state"), mh_slice_text(state)) &&
             mh_bson_add_boolean(out, mh_slice_text("isDone"), is_done);
   for (size_t i = 0; ok && i < sizeof counts / sizeof *counts; i++)
     ok = mh_bson_add_int64(out, mh_slice_text(counts[i].key), (int64_t)counts[i].count);
   return ok && mh_bson_close(out, mark) ? MH_OK : mh_fail_nomem(err);
 }
 
-static mh_status try_out(struct mh_lua_errand *errand, const struct mh_migration *migration, mh_txn *txn,
-                         _Atomic bool *stop, struct mh_error *err) {
-  const struct mh_run_arguments *arguments = &errand->arguments;
-  uint64_t batch = arguments->batch_size ? arguments->batch_size : migration->batch_size;
-  struct tally tally = {0};
+static mh_status try_out(struct work *work, struct mh_error *err) {
+  const struct mh_run_arguments *arguments = &work->errand->arguments;
+  uint64_t batch = arguments->batch_size ? arguments->batch_size : work->migration->batch_size;
   const struct mh_preview_options options = {.limit = !arguments->one_batch ? 0 : batch ? batch : ONE_BATCH_DOCUMENTS,
-                                             .stop = stop,
-                                             .self = &tally,
+                                             .stop = work->stop,
+                                             .self = work,
                                              .on_document = on_document,
-                                             .progress = on_previewed};
-  mh_status status = mh_preview(mh_txn_store(txn), migration, &options, err);
-  return status ? status : write_tally(errand, migration, &tally, err);
+                                             .progress = on_tried};
+  mh_status status = mh_preview(mh_txn_store(work->txn), work->migration, &options, err);
+  return status ? status : write_tried(work, err);
 }
 
 /* ---- all of them ---- */
 
-static void perform(struct mh_lua_errand *errand, mh_lua *lua, mh_txn *txn, _Atomic bool *stop) {
-  mh_script *script;
+static void perform(struct work *work) {
+  static mh_status (*const kinds[])(struct work *, struct mh_error *) = {[MH_LUA_ERRAND_RUN] = run,
+                                                                         [MH_LUA_ERRAND_DRY_RUN] = try_out};
+  struct mh_lua_errand *errand = work->errand;
   struct mh_error *err = &errand->error;
+  mh_script *script;
   *err = (struct mh_error){0};
-  mh_status status = open_script(errand, lua, &script, err);
-  if (!status) {
-    const struct mh_migration *migration = mh_script_migration(script);
-    status = errand->kind == MH_LUA_ERRAND_RUN ? run(errand, migration, txn, stop, err)
-                                              : try_out(errand, migration, txn, stop, err);
-  }
+  mh_status status = open_script(work, &script, err);
+  if (!status) status = kinds[errand->kind](work, err);
   mh_script_close(script);
   bool is_named = strncmp(err->message, errand->name, strlen(errand->name)) == 0;
   if (status && !is_named) mh_error_at(err, "%s", errand->name);
@@ -247,16 +250,18 @@ static void perform(struct mh_lua_errand *errand, mh_lua *lua, mh_txn *txn, _Ato
   errand->done = true;
 }
 
-mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, const struct mh_transaction *transaction,
+mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, struct mh_transaction *transaction,
                                mh_txn *txn, struct mh_error *err) {
-  bool is_same = transaction->commits_itself; /* the first evaluation of one cannot have said so */
-  bool wanted = is_same && errands->wanted;
-  if (!is_same) forget(errands);
+  if (transaction->evaluations == 0) forget(errands);
+  bool wanted = errands->wanted;
   errands->wanted = false;
+  transaction->commits_itself = wanted;
   for (size_t i = 0; i < errands->count; i++) {
     struct mh_lua_errand *errand = &errands->list[i];
     errand->taken = false;
-    if (!errand->done) perform(errand, lua, txn, transaction->stop);
+    if (errand->done) continue;
+    perform(&(struct work){
+        .errand = errand, .options = errands->options, .lua = lua, .txn = txn, .stop = transaction->stop});
   }
   return wanted ? mh_fail(err, MH_STALE, "what was stored meanwhile is to be seen") : MH_OK;
 }

@@ -11,6 +11,7 @@
 
 #include "../../core/migration_arguments.h"
 #include "../../core/transact.h"
+#include "migrations.h"
 #include "state.h"
 
 enum mh_lua_errand_kind { MH_LUA_ERRAND_RUN, MH_LUA_ERRAND_DRY_RUN };
@@ -24,6 +25,7 @@ struct mh_lua_errand_request {
 
 /* Those of the transaction at hand. All zero at first. */
 struct mh_lua_errands {
+  const struct mh_script_options *options; /* for the scripts of migrations, but for their root: set by the owner */
   struct mh_lua_errand *list;
   size_t count, room;
   bool wanted; /* the evaluation at hand asked for one that is not done yet: it is to be dropped */
@@ -32,8 +34,9 @@ void mh_lua_errands_free(struct mh_lua_errands *errands);
 
 /* Before an evaluation of `transaction` over `txn`, outside of any call of the state. Where the one before, of the same
  * transaction, wanted an errand, that is done now, and MH_STALE: `txn` was renewed on the way, so what was read of it before is gone,
- * and the evaluation is to begin once more. */
-mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, const struct mh_transaction *transaction,
+ * and the evaluation is to begin once more. Sets the transaction's commits_itself: one that wants nothing more may be evaluated while
+ * the lock is held. */
+mh_status mh_lua_errands_begin(struct mh_lua_errands *errands, mh_lua *lua, struct mh_transaction *transaction,
                                mh_txn *txn, struct mh_error *err);
 /* After it, `status` being what it gave: MH_STALE where it wanted one. */
 mh_status mh_lua_errands_end(const struct mh_lua_errands *errands, mh_status status, struct mh_error *err);

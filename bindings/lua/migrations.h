@@ -25,6 +25,9 @@ struct mh_script_options {
   /* Something to be told once, such as a collect() that reads far too much; NULL: not told. On the evaluating thread. */
   void (*on_notice)(void *self, const char *text);
   void *on_notice_self;
+  /* What a migration printed that a function runs to its end, or tries out. NULL: it goes to standard error as it is. */
+  void (*on_output)(void *self, struct mh_slice text);
+  void *on_output_self;
 };
 
 typedef struct mh_script mh_script;
