@@ -5,7 +5,7 @@
 
 enum { CANCEL_ALL, CANCEL_SCRIPTS };
 static const struct mh_option options[] = {
-    [CANCEL_ALL] = {"all", 0, MH_OPTION_FLAG, NULL, 0, 0, "every migration that is running, or pending"},
+    [CANCEL_ALL] = {"all", 0, MH_OPTION_FLAG, NULL, 0, 0, "every migration that is running or pending"},
     [CANCEL_SCRIPTS] = MH_NAMES_SCRIPTS,
     {0},
 };
@@ -26,7 +26,7 @@ static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
 const struct mh_command mh_command_cancel = {
     .name = "cancel",
     .operands = "NAME... | --all",
-    .summary = "stop migrations that run in other processes, or are to",
+    .summary = "stop migrations that run elsewhere, or wait for a worker",
     .details = MH_NAMES_HELP " It stops at its next batch boundary, exits with status 130, and can be\n"
                "resumed. Waits until then, 10 s at most. One that waits for a worker is canceled at once; one that is\n"
                "not running stays as it is.",

@@ -59,8 +59,8 @@ const struct mh_command mh_command_worker = {
     .name = "worker",
     .operands = "",
     .summary = "run what functions have scheduled, until stopped",
-    .details = "Runs the jobs of ctx.scheduler, and the migrations that functions start, when they are due; while none is it\n"
-               "sleeps. Each is run once, however many workers serve a store, and whatever is killed when. One that fails is\n"
+    .details = "Runs the jobs of ctx.scheduler, and the migrations that functions start, when they are due, and sleeps while\n"
+               "none is. Each is run once, however many workers serve a store, and whatever is killed when. One that fails is\n"
                "`failed` (mighost jobs), and keeps no other. Scripts are found where each job was scheduled from, and read\n"
                "again when they have changed.\n\n"
                "A line a job goes to standard error; with --json an object a line to standard output:\n"
