@@ -33,13 +33,6 @@ mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *run
 
 /* ---- what comes next ---- */
 
-/* FNV-1a. */
-static uint64_t hash_of(struct mh_slice name) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (size_t i = 0; i < name.size; i++) hash = (hash ^ name.data[i]) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 /* Looks at one that is due. */
 static mh_status consider(struct mh_worker *worker, const struct mh_job *job, struct mh_worker_look *look,
                           struct mh_error *err) {
@@ -48,7 +41,7 @@ static mh_status consider(struct mh_worker *worker, const struct mh_job *job, st
   const struct mh_worker_run *own = look->whose.run;
   bool held = look->whose.waits || (own && own == look->beside);
   look->key = job->document.key;
-  look->function = hash_of(job->name);
+  look->function = mh_slice_hash(MH_HASH_BEGIN, job->name);
   if (!status && !held && !own && look->beside) status = mh_filelock_test(worker->locks, byte, &held, err);
   look->taken = !status && !held;
   if (look->taken && !own && !look->beside) status = mh_filelock_try(worker->locks, byte, &look->taken, err);
