@@ -85,32 +85,15 @@ static bool is_refusal(mh_status status) {
   return status == MH_REFUSED || status == MH_INVALID || status == MH_USAGE || status == MH_SCRIPT || status == MH_LIMIT;
 }
 
-struct refused {
-  const char *job;
-  const struct mh_error *cause;
-};
-
-static mh_status evaluate_refused(void *self, mh_txn *txn, struct mh_error *err) {
-  const struct refused *refused = self;
-  struct mh_job job;
-  bool found;
-  mh_status status = mh_job_find(txn, mh_slice_text(refused->job), &job, &found, err);
-  return status || !found ? status : mh_carried_fail_job(txn, &job, refused->cause, mh_epoch_ms(), err);
-}
-
 /* Ends the job that was to carry the run, and what it carries; `record`: as it is then. Where that fails it stays pending, and
  * is refused again. */
 static void fail_job(mh_store *store, const char *job, const char *name, const struct mh_error *cause,
                      struct mh_run_record *record) {
-  struct refused refused = {job, cause};
-  struct mh_transaction transaction = {.self = &refused, .evaluate = evaluate_refused};
-  struct mh_transacted transacted;
   struct mh_error ignored;
-  mh_txn *txn = NULL;
+  struct mh_key key;
+  uint32_t table_number;
   bool found;
-  mh_status status = mh_txn_begin(store, &txn, &ignored);
-  if (!status) (void)mh_transact(txn, &transaction, NULL, &transacted, &ignored);
-  mh_txn_end(txn);
+  if (mh_id_parse(mh_slice_text(job), &table_number, key.bytes)) (void)mh_job_fail(store, &key, cause, &ignored);
   (void)mh_run_look(store, name, record, &found, &ignored);
 }
 

@@ -29,14 +29,23 @@ struct app {
   const struct request *request; /* at hand; for one that hangs */
 };
 
+/* Of a migration that a job carries. */
+struct script {
+  const mh_apps *apps;
+  struct mh_key job; /* with which it was opened */
+  mh_script *script;
+  struct script *next;
+};
+
 struct mh_apps {
   struct mh_script_options options; /* the texts are copies */
+  mh_store *store;                  /* of the worker; for one that hangs */
   char *scripts_root;
   struct app **apps;
   size_t count;
   struct app *last; /* whose call was the last */
   struct mh_lua_errands errands; /* of the transaction at hand; an app may be loaded again in the midst of it */
-  struct script { mh_script *script; struct script *next; } *open; /* of migrations that are carried */
+  struct script *open;
 };
 
 /* ---- apps ---- */
@@ -127,11 +136,12 @@ static int perform(lua_State *L) {
   return 0;
 }
 
-static mh_status load(struct app *app, const char *name, struct mh_error *err) {
-  lua_State *L = mh_lua_state(app->host.lua);
+static mh_status load(const struct request *request, struct mh_error *err) {
+  mh_lua *lua = request->app->host.lua;
+  lua_State *L = mh_lua_state(lua);
   lua_pushcfunction(L, find);
-  lua_pushstring(L, name); /* short: it cannot be what memory ends at */
-  return mh_lua_call(app->host.lua, 1, 0, err);
+  lua_pushstring(L, request->name); /* short: it cannot be what memory ends at */
+  return mh_lua_call(lua, 1, 0, err);
 }
 
 /* Calls the function in the transaction, once. */
@@ -161,12 +171,8 @@ static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_e
 }
 
 static mh_status evaluate_request(struct request *request, mh_txn *txn, struct mh_error *err) {
-  struct app *app = request->app;
-  app->request = request;
-  mh_status status = mh_lua_errands_begin(request->errands, app->host.lua, request->transaction, txn, err);
-  if (!status) status = evaluate_once(request, txn, err);
-  app->request = NULL;
-  return status;
+  mh_status status = mh_lua_errands_begin(request->errands, request->app->host.lua, request->transaction, txn, err);
+  return status ? status : evaluate_once(request, txn, err);
 }
 
 /* ---- from the command line ---- */
@@ -219,13 +225,15 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
   mh_status status = find_target(apps, target, &request.app, name, sizeof name, err);
   if (status) return status;
   apps->last = request.app;
-  status = load(request.app, name, err);
+  request.app->request = &request;
+  status = load(&request, err);
   if (!status) status = mh_txn_begin(store, &txn, err);
   if (!status) {
     status = mh_transact(txn, &transaction, stop, &transacted, err);
     mh_status rest = take_rest(txn, transacted.stored, called, &other);
     if (!status && (status = rest)) *err = other;
   }
+  request.app->request = NULL;
   if (status && !err->place[0]) mh_error_at(err, "%s", name);
   mh_txn_end(txn);
   return status;
@@ -269,11 +277,22 @@ static mh_status evaluate_job(void *self, struct mh_transaction *transaction, mh
   if (!status) status = find_app(apps, root, &request.app, err);
   if (!status) {
     apps->last = request.app;
-    status = load(request.app, name, err);
+    request.app->request = &request;
+    status = load(&request, err);
+    if (!status) status = evaluate_request(&request, txn, err);
+    request.app->request = NULL;
   }
-  if (!status) status = evaluate_request(&request, txn, err);
   mh_buffer_free(&result); /* nobody asked for it */
   return status;
+}
+
+/* A call into C hangs while the script is opened, or its range is looked for: else the run knows better (migrations.c). */
+static void on_carried_hang(void *self, const struct mh_error *err, const char *document) {
+  const struct script *open = self;
+  const struct mh_script_options *options = &open->apps->options;
+  struct mh_error ignored;
+  if (options->on_hang) options->on_hang(options->on_hang_self, err, document);
+  if (!*document) (void)mh_job_fail(open->apps->store, &open->job, err, &ignored);
 }
 
 /* Opens the script that the reference of a row is of, in a state of its own. */
@@ -285,11 +304,14 @@ static mh_status open_carried(void *self, const struct mh_job *job, const struct
   mh_status status = copy_text(carried->reference, reference, sizeof reference, err);
   if (!status) status = copy_text(job->root, root, sizeof root, err);
   if (status) return status;
-  struct script *open = calloc(1, sizeof *open);
+  struct script *open = malloc(sizeof *open);
   if (!open) return mh_fail_nomem(err);
+  *open = (struct script){.apps = apps, .job = job->document.key};
   size_t module = strcspn(reference, ":");
   snprintf(target, sizeof target, "%s/%.*s.lua%s", root, (int)module, reference, reference + module);
   options.scripts_root = root;
+  options.on_hang = on_carried_hang;
+  options.on_hang_self = open;
   status = mh_script_open(target, &options, &open->script, err);
   const struct mh_migration *found = status ? NULL : mh_script_migration(open->script);
   if (!status && (!found || !mh_slice_equal(mh_slice_text(found->name), carried->name)))
@@ -318,7 +340,8 @@ static void close_carried(void *self, const struct mh_migration *migration) {
   }
 }
 
-struct mh_job_evaluator mh_apps_evaluator(mh_apps *apps) {
+struct mh_job_evaluator mh_apps_evaluator(mh_apps *apps, mh_store *store) {
+  apps->store = store;
   return (struct mh_job_evaluator){
       .self = apps, .evaluate = evaluate_job, .open = open_carried, .close = close_carried};
 }
