@@ -104,7 +104,8 @@ mh_status mh_carried_begin(mh_txn *txn, struct mh_run_record *record, struct mh_
   const struct mh_job_request request = {
       .name = carried.reference, .root = root, .arguments = arguments, .scheduled = now};
   if (carried.options.reset || carried.options.has_cursor || !record->latest_start) forget_progress(record, now);
-  mh_status status = mh_job_schedule(txn, &request, record->job, err);
+  mh_status status = mh_control_forget(txn, record->name, err); /* what was asked of one before */
+  if (!status) status = mh_job_schedule(txn, &request, record->job, err);
   record->state = MH_RUN_PENDING;
   record->history = 0; /* that line is of who ran it before */
   record->latest_end = record->rate = 0;

@@ -8,20 +8,28 @@
 
 /* ---- ending ---- */
 
-/* Writes the record as it stands: an end that no batch wrote. */
-static mh_status write_record(struct mh_running *run, struct mh_error *err) {
-  mh_commit *commit = NULL;
-  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+/* Writes the record as it stands: an end that no batch wrote. Takes the commit. */
+static mh_status write_in(struct mh_running *run, mh_commit *commit, mh_status status, struct mh_error *err) {
   if (!status) status = mh_carried_write(commit, run->record, err);
   if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
 }
 
-/* It ends in the middle, to be taken up again: by whoever runs it, or by the job that carries it. */
+static mh_status write_record(struct mh_running *run, struct mh_error *err) {
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+  return write_in(run, commit, status, err);
+}
+
+/* It ends in the middle, to be taken up again, by whoever runs it or by the job that carries it; or canceled, where that was
+ * asked by then. */
 static mh_status halt(struct mh_running *run, struct mh_error *err) {
-  mh_run_record_end(run->record, mh_run_left_state(run->record));
-  return write_record(run, err);
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+  if (!status) status = mh_running_obey_last(run, commit, err);
+  if (mh_run_is_live(run->record->state)) mh_run_record_end(run->record, mh_run_left_state(run->record));
+  return write_in(run, commit, status, err);
 }
 
 static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_outcome *outcome, struct mh_error *err) {
@@ -40,7 +48,11 @@ static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_ou
              : stopped                  ? MH_RUN_HALTED
                                         : MH_RUN_STOPPED;
   if (!mh_run_is_live(state)) return MH_OK;
-  if (stopped) return halt(run, err);
+  if (stopped) {
+    status = halt(run, err);
+    if (run->record->state == MH_RUN_CANCELED) *outcome = MH_RUN_WAS_CANCELED;
+    return status;
+  }
   mh_run_record_end(run->record, MH_RUN_UNKNOWN);
   return write_record(run, err);
 }
