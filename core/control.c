@@ -94,14 +94,16 @@ mh_status mh_control_forget(mh_txn *txn, const char *name, struct mh_error *err)
   return status || !found ? status : mh_txn_put(txn, MH_SPACE_CONTROL, MH_WRITE_DELETE, key, none, err);
 }
 
-/* Under the lock, where the transaction sees what is. One that is pending cannot do what it is asked; but to cancel it is to
- * do it. */
+/* Under the lock, where the transaction sees what is. One that is pending cannot do what it is asked; but to cancel it, or to let
+ * the next worker find it not paused, is to do it. */
 static mh_status ask(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_run_record *record,
                      bool *found, struct mh_error *err) {
   mh_status status = mh_carried_look(txn, name, record, found, err);
   if (status || !*found) return status;
   if (mh_run_is_live(record->state)) return mh_control_put(txn, name, control, err);
-  if (record->state != MH_RUN_PENDING || control->request != MH_REQUEST_CANCEL) return MH_OK;
+  if (record->state != MH_RUN_PENDING) return MH_OK;
+  if (control->request == MH_REQUEST_RESUME) return mh_run_record_put(txn, record, err);
+  if (control->request != MH_REQUEST_CANCEL) return MH_OK;
   return mh_carried_cancel(txn, name, mh_epoch_ms(), record, found, err);
 }
 

@@ -26,8 +26,8 @@ mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err
 
 /* From elsewhere: asks the live run of that name. What was asked before and is not done yet is kept where `control` does
  * not say otherwise, a cancel always. `record`: as it was found, interrupted or pending where its process is dead; asked only if
- * mh_run_is_live(record->state). One that is pending and is to be canceled is canceled by that, its job too. *found: there is
- * such a record. */
+ * mh_run_is_live(record->state). One that is pending and is to be canceled is canceled by that, its job too; one that is to be
+ * resumed is not paused when a worker takes it up. *found: there is such a record. */
 mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
                          struct mh_run_record *record, bool *found, struct mh_error *err);
 /* Nothing is asked of the run of that name that begins in the transaction. */

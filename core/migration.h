@@ -93,6 +93,10 @@ void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state);
 /* The same to `failed`. `document_id`: of the document that failed, "" for none; `traceback`: "" for none. */
 void mh_run_record_fail(struct mh_run_record *record, const struct mh_error *cause, const char *document_id,
                         const char *traceback);
+/* Whether it says paused to the next that takes it up, too: nobody but `resume` lets it go on. It reads as pending until then. */
+static inline bool mh_run_stays_paused(const struct mh_run_record *record) {
+  return record->state == MH_RUN_PAUSED && record->job[0];
+}
 /* What one is, that says inProgress or paused and whose run is dead: a job that carries it will go on with it. */
 static inline enum mh_run_state mh_run_left_state(const struct mh_run_record *record) {
   return record->job[0] ? MH_RUN_PENDING : MH_RUN_INTERRUPTED;

@@ -142,7 +142,7 @@ static void note_next(const struct mh_run_options *options, struct mh_run_record
   record->next[used] = 0;
 }
 
-/* Writes inProgress; canceled where that was asked. */
+/* Writes inProgress; paused where it was that, canceled where that was asked. */
 static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_error *err) {
   struct mh_run_record *record = run->record;
   const struct mh_migration *migration = run->migration;
@@ -155,7 +155,7 @@ static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_er
   record->batch_size = mh_running_fixed_size(run);
   record->lock_ms = run->options->lock_budget_ms;
   record->throttle = run->options->throttle;
-  record->state = MH_RUN_IN_PROGRESS;
+  if (!mh_run_stays_paused(record)) record->state = MH_RUN_IN_PROGRESS;
   record->latest_end = record->rate = 0;
   record->resumed = mh_clock_ms(CLOCK_REALTIME);
   record->resumed_at = record->processed;

@@ -12,7 +12,8 @@
 
 static bool can_be_asked(const struct mh_control *control, const struct mh_run_record *record) {
   return mh_run_is_live(record->state) ||
-         (record->state == MH_RUN_PENDING && control->request == MH_REQUEST_CANCEL);
+         (record->state == MH_RUN_PENDING &&
+          (control->request == MH_REQUEST_CANCEL || control->request == MH_REQUEST_RESUME));
 }
 
 static mh_status cancel_pending(void *self, mh_txn *txn, struct mh_error *err) {
@@ -54,7 +55,8 @@ static mh_status ask_all(mh_store *store, const struct mh_control *control, stru
     struct mh_asked *run = &asked[i];
     run->before = run->record;
     if (!can_be_asked(control, &run->record)) continue;
-    status = run->record.state == MH_RUN_PENDING ? withdraw(store, run, err) : ask(store, control, run, err);
+    bool withdraws = run->record.state == MH_RUN_PENDING && control->request == MH_REQUEST_CANCEL;
+    status = withdraws ? withdraw(store, run, err) : ask(store, control, run, err);
   }
   double until = mh_clock_ms(CLOCK_MONOTONIC) + MH_ASKING_WAIT_MS;
   for (size_t i = 0; !status && i < count; i++) {

@@ -467,6 +467,26 @@ static void paused(void **state) {
   assert_succeeded(f, 0);
 }
 
+/* One that is paused stays so until it is resumed, whatever becomes of its worker. */
+static void paused_while_its_worker_ended(void **state) {
+  struct fixture *f = *state;
+  struct mh_control resume = {.request = MH_REQUEST_RESUME};
+  struct mh_run_record record;
+  bool found;
+  start(f, 1, (struct mh_carried_options){0});
+  at_document = pause_at_120;
+  serve(f); /* and stops where it would sleep */
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(record_of(f, 0).state, MH_RUN_PENDING);
+    assert_in_range(record_of(f, 0).processed, 100, 200);
+    serve(f);
+  }
+  OK(mh_control_ask(f->store, "first", &resume, &record, &found, &f->err));
+  assert_int_equal(record.state, MH_RUN_PENDING);
+  serve(f);
+  assert_succeeded(f, 0);
+}
+
 static mh_status cancel_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
   (void)err;
   if (n == 120) ask(migrating->f, MH_REQUEST_CANCEL);
@@ -702,6 +722,7 @@ int main(void) {
       TEST(two_at_once),
       TEST(stopped),
       TEST(paused),
+      TEST(paused_while_its_worker_ended),
       TEST(canceled),
       TEST(canceled_while_its_worker_died),
       TEST(started_again_after_its_worker_died),
