@@ -102,7 +102,7 @@ static mh_status ask(mh_txn *txn, const char *name, const struct mh_control *con
   if (status || !*found) return status;
   if (mh_run_is_live(record->state)) return mh_control_put(txn, name, control, err);
   if (record->state != MH_RUN_PENDING) return MH_OK;
-  if (control->request == MH_REQUEST_RESUME) return mh_run_record_put(txn, record, err);
+  if (control->request == MH_REQUEST_RESUME) return mh_control_put(txn, name, control, err);
   if (control->request != MH_REQUEST_CANCEL) return MH_OK;
   return mh_carried_cancel(txn, name, mh_epoch_ms(), record, found, err);
 }

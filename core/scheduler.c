@@ -22,12 +22,13 @@ static mh_status write_record(struct mh_running *run, struct mh_error *err) {
   return write_in(run, commit, status, err);
 }
 
-/* It ends in the middle, to be taken up again, by whoever runs it or by the job that carries it: paused, if it is. Or canceled,
- * where that was asked by then. */
+/* It ends in the middle, to be taken up again, by whoever runs it or by the job that carries it: paused, if it is. Or as it was
+ * asked by then. */
 static mh_status halt(struct mh_running *run, struct mh_error *err) {
+  struct mh_control control;
   mh_commit *commit = NULL;
   mh_status status = mh_commit_begin(run->store, 0, &commit, err);
-  if (!status) status = mh_running_obey_last(run, commit, err);
+  if (!status) status = mh_run_obey(mh_commit_kv(commit), run->record, &control, err);
   if (mh_run_is_live(run->record->state) && !mh_run_stays_paused(run->record))
     mh_run_record_end(run->record, mh_run_left_state(run->record));
   return write_in(run, commit, status, err);

@@ -146,6 +146,7 @@ static void note_next(const struct mh_run_options *options, struct mh_run_record
 static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_error *err) {
   struct mh_run_record *record = run->record;
   const struct mh_migration *migration = run->migration;
+  struct mh_control control;
   snprintf(record->name, sizeof record->name, "%s", migration->name);
   snprintf(record->script, sizeof record->script, "%s", migration->script);
   snprintf(record->script_hash, sizeof record->script_hash, "%s", migration->script_hash);
@@ -163,7 +164,7 @@ static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_er
   record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
   run->lineage.watch = record->watch;
   /* Asked of one that died. Where a job carries the run nobody decided to go on all the same. */
-  mh_status status = record->job[0] ? mh_running_obey_last(run, commit, err)
+  mh_status status = record->job[0] ? mh_run_obey(mh_commit_kv(commit), record, &control, err)
                                     : mh_control_drop(mh_commit_kv(commit), record->name, err);
   if (!status) status = write_history(run, mh_commit_kv(commit), err);
   return status ? status : mh_carried_write(commit, record, err);

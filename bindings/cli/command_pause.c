@@ -21,6 +21,10 @@ static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, st
            mh_run_state_name(record->state));
     return MH_OK;
   }
+  if (record->state == MH_RUN_PENDING) {
+    fputs(" waits for a worker, and stays paused then", stdout);
+    return mh_name_print_command(cli, "; go on with: ", "resume", record->name, "", err);
+  }
   if (!mh_run_is_live(record->state)) {
     printf(" ended before it could be paused (%s)", mh_run_state_name(record->state));
     return MH_OK;

@@ -32,7 +32,7 @@ static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, st
   const struct mh_run_record *record = &asked->record;
   bool was_paused = asked->before.state == MH_RUN_PAUSED;
   char extent[96];
-  if (!asked->asked) return tell_dead(cli, record, err);
+  if (!asked->asked || record->state == MH_RUN_PENDING) return tell_dead(cli, record, err);
   mh_record_extent(record, extent, sizeof extent);
   if (!mh_run_is_live(record->state))
     printf(" ended before it was resumed (%s)", mh_run_state_name(record->state));

@@ -487,6 +487,39 @@ static void paused_while_its_worker_ended(void **state) {
   assert_succeeded(f, 0);
 }
 
+static mh_status pause_at_120_and_die(struct migrating *migrating, int64_t n, struct mh_error *err) {
+  if (n != 120) return MH_OK;
+  (void)pause_at_120(migrating, n, err);
+  kill(getpid(), SIGKILL);
+  return MH_OK;
+}
+
+/* What was asked of it is done by the next; what is asked after that comes after that. */
+static void paused_while_its_worker_died(void **state) {
+  struct fixture *f = *state;
+  struct mh_control resume = {.request = MH_REQUEST_RESUME};
+  struct mh_run_record record;
+  int status;
+  bool found;
+  for (int64_t i = 0; i < 2; i++) {
+    start(f, 1, (struct mh_carried_options){.reset = true});
+    close_store(f);
+    at_document = pause_at_120_and_die;
+    assert_true(waitpid(fork_worker(f), &status, 0) > 0 && WIFSIGNALED(status));
+    at_document = NULL;
+    open_store(f);
+    if (i == 0) {
+      serve(f);
+      assert_int_equal(record_of(f, 0).state, MH_RUN_PENDING);
+      assert_in_range(record_of(f, 0).processed, 1, 120);
+    }
+    OK(mh_control_ask(f->store, "first", &resume, &record, &found, &f->err));
+    serve(f);
+    assert_int_equal(record_of(f, 0).state, MH_RUN_SUCCESS);
+    assert_migrated(f, 0, 1 + i);
+  }
+}
+
 static mh_status cancel_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
   (void)err;
   if (n == 120) ask(migrating->f, MH_REQUEST_CANCEL);
@@ -723,6 +756,7 @@ int main(void) {
       TEST(stopped),
       TEST(paused),
       TEST(paused_while_its_worker_ended),
+      TEST(paused_while_its_worker_died),
       TEST(canceled),
       TEST(canceled_while_its_worker_died),
       TEST(started_again_after_its_worker_died),
