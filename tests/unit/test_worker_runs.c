@@ -476,6 +476,7 @@ static void paused_while_its_worker_ended(void **state) {
   start(f, 1, (struct mh_carried_options){0});
   at_document = pause_at_120;
   serve(f); /* and stops where it would sleep */
+  at_document = NULL;
   for (int i = 0; i < 2; i++) {
     assert_int_equal(record_of(f, 0).state, MH_RUN_PENDING);
     assert_in_range(record_of(f, 0).processed, 100, 200);
