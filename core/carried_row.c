@@ -42,7 +42,7 @@ bool mh_carried_read(struct mh_slice arguments, struct mh_carried_job *carried) 
   *carried = (struct mh_carried_job){.options = {.reset = find_flag(arguments, "reset"),
                                                  .one_batch = find_flag(arguments, "oneBatchOnly")}};
   return find_text(arguments, "name", &carried->name) && find_text(arguments, "fnHandle", &carried->reference) &&
-         carried->name.size < sizeof((struct mh_run_record){0}.name) && read_cursor(arguments, &carried->options) &&
+         carried->name.size <= MH_KV_KEY_MAX && read_cursor(arguments, &carried->options) &&
          read_batch_size(arguments, &carried->options);
 }
 
@@ -58,7 +58,7 @@ bool mh_carried_next(struct mh_slice arguments, uint32_t place, struct mh_carrie
     return false;
   next->reset = find_flag(element.raw, "reset");
   return find_text(element.raw, "name", &next->name) && find_text(element.raw, "fnHandle", &next->reference) &&
-         next->name.size < sizeof((struct mh_run_record){0}.name);
+         next->name.size <= MH_KV_KEY_MAX;
 }
 
 /* ---- composing ---- */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 static const double HOUR_MS = 3600e3,
-                    SWEEP_PAUSE_MS = 50,      /* between pieces of a sweep, for those that wait for the lock */
-                    OTHERS_LOOK_MS = 1000;    /* after which others' locks are looked at again: one that dies tells nobody */
+                    SWEEP_PAUSE_MS = 50,   /* between pieces of a sweep, for those that wait for the lock */
+                    OTHERS_LOOK_MS = 1000; /* after which others' locks are looked at again: one that dies tells nobody */
 enum { SWEEP_ROWS = 500 /* a piece: about as long as a batch holds the lock (DESIGN, the lock budget) */ };
 
 /* ---- locks ---- */
@@ -33,13 +33,17 @@ mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *run
 
 /* ---- what comes next ---- */
 
-static mh_status take(struct mh_worker *worker, const struct mh_job *job, struct mh_worker_look *look, struct mh_error *err) {
+/* Looks at one that is due. */
+static mh_status consider(struct mh_worker *worker, const struct mh_job *job, struct mh_worker_look *look,
+                          struct mh_error *err) {
+  const uint64_t byte = mh_job_lock_byte(&job->document.key);
   mh_status status = mh_worker_look_at(worker, job, &look->whose, err);
-  bool own = look->whose.run;
+  const struct mh_worker_run *own = look->whose.run;
+  bool held = look->whose.waits || (own && own == look->beside);
   look->key = job->document.key;
-  look->taken = !status && own && !look->whose.waits;
-  if (!status && !own && !look->whose.waits)
-    status = mh_filelock_try(worker->locks, mh_job_lock_byte(&look->key), &look->taken, err);
+  if (!status && !held && !own && look->beside) status = mh_filelock_test(worker->locks, byte, &held, err);
+  look->taken = !status && !held;
+  if (look->taken && !own && !look->beside) status = mh_filelock_try(worker->locks, byte, &look->taken, err);
   look->others |= !look->taken && !own;
   return status;
 }
@@ -58,7 +62,7 @@ static mh_status look_in_table(struct mh_worker *worker, struct mh_worker_look *
       look->next_due = job.scheduled;
       break;
     }
-    status = take(worker, &job, look, err);
+    status = consider(worker, &job, look, err);
   }
   return status;
 }
@@ -77,7 +81,7 @@ static mh_status look_in_queue(struct mh_worker *worker, struct mh_worker_look *
     }
     status = mh_job_read(worker->txn, &first->key, &job, &found, err);
     mh_worker_queue_drop_first(&worker->queue);
-    if (!status && found && job.state == MH_JOB_PENDING) status = take(worker, &job, look, err);
+    if (!status && found && job.state == MH_JOB_PENDING) status = consider(worker, &job, look, err);
   }
   return status;
 }
@@ -92,34 +96,14 @@ void mh_worker_look_end(struct mh_worker *worker) {
   worker->walk = NULL;
 }
 
-/* The same without taking it. */
-static mh_status could_take(struct mh_worker *worker, const struct mh_job *job, const struct mh_worker_run *beside,
-                            bool *could, struct mh_error *err) {
-  struct mh_job_whose whose;
-  bool held = false;
-  mh_status status = mh_worker_look_at(worker, job, &whose, err);
-  if (!status && !whose.run) status = mh_filelock_test(worker->locks, mh_job_lock_byte(&job->document.key), &held, err);
-  *could = !status && !whose.waits && !held && !(whose.run && whose.run == beside);
-  return status;
-}
-
 mh_status mh_worker_is_due_beside(struct mh_worker *worker, const struct mh_worker_run *run, bool *due,
                                   struct mh_error *err) {
-  const double now = mh_clock_ms(CLOCK_REALTIME);
   const struct mh_queued_job *first = mh_worker_queue_first(&worker->queue);
-  mh_job_walk *walk = NULL;
-  *due = first && first->scheduled <= now;
+  struct mh_worker_look look = {.beside = run};
   mh_status status = mh_txn_renew(worker->txn, NULL, err); /* it keeps no old pages alive while a run goes on */
-  if (status || worker->options->only) return status;
-  status = mh_job_walk_open(worker->txn, &walk, err);
-  while (!status && !*due) {
-    struct mh_job job;
-    bool found;
-    status = mh_job_walk_next(walk, &job, &found, err);
-    if (status || !found || job.scheduled > now) break;
-    status = could_take(worker, &job, run, due, err);
-  }
-  mh_job_walk_close(walk);
+  if (!status && !worker->options->only) status = look_in_table(worker, &look, err);
+  mh_worker_look_end(worker);
+  *due = look.taken || (first && first->scheduled <= mh_clock_ms(CLOCK_REALTIME));
   return status;
 }
 

@@ -170,9 +170,9 @@ mh_status mh_worker_run_group(struct mh_worker *worker, struct mh_worker_look *l
   if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) status = MH_OK; /* what is not stored stays pending */
   /* The first that is left is run by itself where that is the only way to go on. */
   bool by_itself = !status && group.taken > group.stored && (group.alone || !group.stored) && !mh_worker_stop_asked(worker);
-  struct mh_key next = worker->attempts[group.stored].key;
+  const struct mh_worker_attempt *next = by_itself ? &worker->attempts[group.stored] : NULL;
   if (!status) status = queue_rest(worker, &group, group.stored + by_itself, err);
-  if (!status && by_itself) status = mh_worker_run_function(worker, &next, err);
+  if (!status && next) status = mh_worker_run_function(worker, &next->key, err);
   for (size_t i = 0; i < group.taken; i++) release(worker, &worker->attempts[i].key);
   return status;
 }

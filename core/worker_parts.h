@@ -42,8 +42,10 @@ struct mh_job_whose {
   struct mh_worker_run *run; /* that is this one, of this worker; NULL: it is not */
   bool waits;                /* another worker is at the migration; or it is this one's, paused, and nothing has come since */
 };
-/* What a look has found. */
+/* A look for a job that is due and that nobody is at. */
 struct mh_worker_look {
+  const struct mh_worker_run *beside; /* NULL: it takes what it finds. Else it only looks, for what is not this run's */
+  /* What it has found. */
   bool taken;        /* a job is due, and its lock is ours, or it is one of a run that is */
   struct mh_key key; /* of that one, */
   struct mh_job_whose whose;

@@ -15,14 +15,14 @@ struct mh_worker_run {
   struct mh_running *running;
   struct mh_run_options options;
   struct mh_run_record record;
-  char job[MH_ID_TEXT_MAX + 1];     /* the row of the batch at hand; "" once the last one is over */
+  char job[MH_ID_TEXT_MAX + 1];       /* the row of the batch at hand; "" once the last one is over */
   char first_job[MH_ID_TEXT_MAX + 1]; /* options.job */
   char reference[MH_JOB_NAME_BYTES_MAX + 1];
-  char *cursor;                     /* options.cursor */
-  double scheduled;                 /* when the row was due, */
-  double began;                     /* when the batch began, and */
-  double looked;                    /* when it was looked last for what else is due: ms since the epoch */
-  uint64_t paused_at;               /* the snapshot over which it was seen paused; 0: it was not */
+  char *cursor;                       /* options.cursor */
+  double scheduled;                   /* when the row was due, */
+  double began;                       /* when the batch began, and */
+  double looked;                      /* when it was looked last for what else is due: ms since the epoch */
+  uint64_t paused_at;                 /* the snapshot over which it was seen paused; 0: it was not */
 };
 
 /* ---- whose run it is ---- */
@@ -240,11 +240,22 @@ mh_status mh_worker_queue_resumed(struct mh_worker *worker, struct mh_error *err
   return status;
 }
 
+/* Whether the row of the batch at hand is to be run again: then what ended the run was the store's, and is not in it. */
+static bool stays_pending(struct mh_worker_run *run) {
+  mh_txn *txn = run->worker->txn;
+  struct mh_error ignored;
+  struct mh_job job;
+  bool found;
+  mh_status status = mh_txn_renew(txn, NULL, &ignored);
+  if (!status) status = mh_job_find(txn, mh_slice_text(run->job), &job, &found, &ignored);
+  return status || (found && job.state == MH_JOB_PENDING);
+}
+
 /* Reports an end that no batch brought, and closes it. `failure`: of mh_run_go(), or MH_OK. */
 static mh_status end_run(struct mh_worker_run *run, mh_status failure, struct mh_error *err) {
   struct mh_worker *worker = run->worker;
   const struct mh_run_record *record = &run->record;
-  bool of_store = is_of_store(failure);
+  bool of_store = is_of_store(failure) && stays_pending(run);
   struct mh_error cause;
   char next_job[sizeof record->next_job];
   if (failure)

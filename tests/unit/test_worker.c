@@ -96,6 +96,34 @@ static mh_status cancel_itself(struct fixture *f, mh_txn *txn, const struct mh_j
   return status ? status : mh_job_cancel(txn, job, f->now, err);
 }
 
+static struct mh_key canceled;
+
+static mh_status cancel_next(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)job;
+  struct mh_job next;
+  bool found;
+  mh_status status = mh_job_read(txn, &canceled, &next, &found, err);
+  if (!status) status = mh_job_cancel(txn, &next, f->now, err);
+  return status ? status : insert_n(txn, "docs", n, err);
+}
+
+/* Reads `counter`, which another writer changes once meanwhile. */
+static mh_status disturb(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  static double disturbed;
+  (void)job;
+  mh_status status = mh_txn_depend(txn, mh_txn_table(txn, mh_slice_text("counter")), MH_DEPENDS_READ, err);
+  if (!status) status = insert_n(txn, "docs", n, err);
+  if (disturbed != f->now) rewrite_counter(f);
+  disturbed = f->now;
+  return status;
+}
+
+static mh_status commit_itself(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)job;
+  f->transaction->commits_itself = true;
+  return insert_n(txn, "docs", n, err);
+}
+
 /* The job is seen to run, and ended from another thread, as one that never comes back is. */
 struct ending {
   struct fixture *f;
@@ -133,7 +161,9 @@ static const struct function FUNCTIONS[] = {
     {"count", count_up},         {"interrupted", interrupted},
     {"stop", stop_and_insert},   {"memory", run_out_of_memory},
     {"damage", read_damage},     {"never", never_come_back},
-    {"cancel", cancel_itself},   {NULL, NULL},
+    {"cancel", cancel_itself},   {"cancel next", cancel_next},
+    {"disturb", disturb},        {"commit", commit_itself},
+    {NULL, NULL},
 };
 
 static int setup(void **state) { return setup_working(state, FUNCTIONS); }
@@ -261,6 +291,62 @@ static void rows_that_are_long_over(void **state) {
   mh_txn_end(txn);
   assert_int_equal(rows, 2);
   assert_int_equal(state_of(f, &kept), MH_JOB_SUCCESS);
+}
+
+/* ---- several in one commit ---- */
+
+static uint64_t commits(struct fixture *f) {
+  mh_kv_txn *snapshot;
+  uint64_t number, stamp;
+  OK(mh_kv_snapshot(mh_store_kv(f->store), &snapshot, &f->err));
+  OK(mh_commit_numbers_read(snapshot, &number, &stamp, &f->err));
+  mh_kv_end(snapshot);
+  return number;
+}
+
+static void together(void **state) {
+  struct fixture *f = *state;
+  enum { JOBS = 600 };
+  schedule_some(f, "insert", 1, JOBS, f->now);
+  uint64_t before = commits(f);
+  serve(f);
+  assert_true(commits(f) - before < JOBS / 4);
+  assert_int_equal(f->reports, JOBS);
+  assert_once_each(f, 1 + JOBS);
+}
+
+/* One that fails, one that cancels one behind it, one that another writer disturbs, and one that commits on its own. */
+static void together_with_others(void **state) {
+  struct fixture *f = *state;
+  schedule(f, "insert", 1, f->now - 9);
+  schedule(f, "fail", 9, f->now - 8);
+  schedule(f, "insert", 2, f->now - 7);
+  schedule(f, "cancel next", 3, f->now - 6);
+  canceled = schedule(f, "insert", 9, f->now - 5);
+  schedule(f, "insert", 4, f->now - 4);
+  schedule(f, "disturb", 5, f->now - 3);
+  schedule(f, "insert", 6, f->now - 2);
+  schedule(f, "commit", 7, f->now - 1);
+  schedule(f, "insert", 8, f->now);
+  serve(f);
+  assert_string_equal(f->printed, "so far");
+  assert_string_equal(f->reported, "insert success\nfail failed: no 9\ninsert success\ncancel next success\n"
+                                   "insert success\ndisturb success\ninsert success\ncommit success\ninsert success\n");
+  assert_int_equal(state_of(f, &canceled), MH_JOB_CANCELED);
+  assert_once_each(f, 9);
+  assert_int_equal(count_pending(f), 0);
+}
+
+/* What came before one that ends the worker is stored. */
+static void together_with_the_last(void **state) {
+  struct fixture *f = *state;
+  schedule_some(f, "insert", 1, 3, f->now - 2);
+  struct mh_key last = schedule(f, "memory", 4, f->now - 1), behind = schedule(f, "insert", 5, f->now);
+  assert_int_equal(serve_status(f), MH_NOMEM);
+  assert_int_equal(f->reports, 3);
+  assert_once_each(f, 4);
+  assert_int_equal(state_of(f, &last), MH_JOB_PENDING);
+  assert_int_equal(state_of(f, &behind), MH_JOB_PENDING);
 }
 
 /* ---- ending ---- */
@@ -402,6 +488,9 @@ int main(void) {
       TEST(one_that_commits_itself_and_is_always_late),
       TEST(one_that_never_comes_back),
       TEST(rows_that_are_long_over),
+      TEST(together),
+      TEST(together_with_others),
+      TEST(together_with_the_last),
       TEST(stopped),
       TEST(an_error_that_is_no_job_s),
       TEST(only_some),

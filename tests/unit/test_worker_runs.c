@@ -259,6 +259,22 @@ static void a_document_that_fails(void **state) {
   assert_succeeded(f, 1);
 }
 
+static mh_status read_nothing_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
+  (void)migrating;
+  return n == 120 ? mh_fail(err, MH_IO, "cannot read table.lua") : MH_OK;
+}
+
+/* Whatever its status is, it is the document's: the store could be written. */
+static void a_document_that_cannot_read_a_file(void **state) {
+  struct fixture *f = *state;
+  start(f, 1, (struct mh_carried_options){0});
+  at_document = read_nothing_at_120;
+  serve(f);
+  assert_contains(f->reported, "first failed: cannot read table.lua\n");
+  assert_int_equal(record_of(f, 0).state, MH_RUN_FAILED);
+  assert_int_equal(count_pending(f), 0);
+}
+
 static void a_script_that_is_gone(void **state) {
   struct fixture *f = *state;
   struct mh_key key = start(f, 2, (struct mh_carried_options){0});
@@ -287,34 +303,43 @@ static void a_run_that_is_refused(void **state) {
 }
 
 /* A row that looks like one that carries a migration, as any function can schedule it. */
-static void a_job_that_carries_nothing(void **state) {
-  struct fixture *f = *state;
+static void schedule_forged(struct fixture *f, const char *name) {
   struct mh_buffer arguments = {0};
   char id[MH_ID_TEXT_MAX + 1];
   size_t mark;
   mh_txn *txn;
   bool stored;
   assert_true(mh_bson_open(&arguments, &mark) &&
-              mh_bson_add_string(&arguments, mh_slice_text("name"), mh_slice_text("first")) &&
-              mh_bson_add_string(&arguments, mh_slice_text("fnHandle"), mh_slice_text("first")) &&
+              mh_bson_add_string(&arguments, mh_slice_text("name"), mh_slice_text(name)) &&
+              mh_bson_add_string(&arguments, mh_slice_text("fnHandle"), mh_slice_text("forged")) &&
               mh_bson_close(&arguments, mark));
-  const struct mh_job_request request = {.name = mh_slice_text("first"), .root = mh_slice_text("/scripts"),
+  const struct mh_job_request request = {.name = mh_slice_text("forged"), .root = mh_slice_text("/scripts"),
                                          .arguments = mh_buffer_slice(&arguments), .scheduled = f->now};
-  for (int i = 0; i < 2; i++) {
-    OK(mh_txn_begin(f->store, &txn, &f->err));
-    OK(mh_job_schedule(txn, &request, id, &f->err));
-    OK(commit_once(f->store, txn, &stored, &f->err));
-    mh_txn_end(txn);
+  OK(mh_txn_begin(f->store, &txn, &f->err));
+  OK(mh_job_schedule(txn, &request, id, &f->err));
+  OK(commit_once(f->store, txn, &stored, &f->err));
+  assert_true(stored);
+  mh_txn_end(txn);
+  mh_buffer_free(&arguments);
+}
+
+static void jobs_that_carry_nothing(void **state) {
+  struct fixture *f = *state;
+  char names[3][600] = {"first", "nobody"};
+  memset(names[2], 'x', 512); /* one byte more than a record's name can have */
+  for (int i = 0; i < 3; i++) {
+    schedule_forged(f, names[i]);
     serve(f);
-    assert_contains(f->reported, "first failed: first is not carried by the job ");
+    assert_contains(f->reported, "forged failed: ");
     assert_int_equal(f->reports, 1);
     assert_int_equal(count_pending(f), 0);
-    if (i) break;
-    start(f, 1, (struct mh_carried_options){.one_batch = true}); /* and with one of that name */
-    serve(f);
   }
-  mh_buffer_free(&arguments);
-  assert_int_equal(record_of(f, 0).processed, BATCH);
+  start(f, 1, (struct mh_carried_options){0});
+  schedule_forged(f, "first"); /* beside the one that does */
+  serve(f);
+  assert_int_equal(count_lines(f->reported, "forged failed: "), 1);
+  assert_succeeded(f, 0);
+  assert_int_equal(count_pending(f), 0);
 }
 
 /* ---- turns ---- */
@@ -584,9 +609,10 @@ int main(void) {
       TEST(one_batch),
       TEST(from_a_cursor),
       TEST(a_document_that_fails),
+      TEST(a_document_that_cannot_read_a_file),
       TEST(a_script_that_is_gone),
       TEST(a_run_that_is_refused),
-      TEST(a_job_that_carries_nothing),
+      TEST(jobs_that_carry_nothing),
       TEST(what_else_is_due),
       TEST(two_at_once),
       TEST(stopped),

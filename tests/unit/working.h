@@ -45,7 +45,8 @@ struct fixture {
   /* What was reported, the first of them: "name n" or "name n: error", a line each. */
   char reported[4096];
   unsigned reports;
-  bool commits_itself;
+  bool commits_itself;             /* each of its functions */
+  struct mh_transaction *transaction; /* of the job at hand */
   struct mh_error err;
 };
 
@@ -191,6 +192,7 @@ static inline mh_status evaluate_job(void *self, struct mh_transaction *transact
   struct fixture *f = self;
   f->evaluations++;
   transaction->commits_itself = f->commits_itself;
+  f->transaction = transaction;
   for (const struct function *function = f->functions; function->name; function++)
     if (mh_slice_equal(job->name, mh_slice_text(function->name)))
       return function->call(f, txn, job, number(job->arguments, "n"), err);
