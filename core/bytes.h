@@ -31,6 +31,12 @@ static inline int mh_slice_compare(struct mh_slice a, struct mh_slice b) {
 static inline bool mh_slice_equal(struct mh_slice a, struct mh_slice b) {
   return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
+/* FNV-1a, 64 bits. `from`: the hash of what comes before, MH_HASH_BEGIN for nothing. For tables in memory. */
+#define MH_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+static inline uint64_t mh_slice_hash(uint64_t from, struct mh_slice slice) {
+  for (size_t i = 0; i < slice.size; i++) from = (from ^ slice.data[i]) * UINT64_C(0x100000001b3);
+  return from;
+}
 
 /* Owned, growing bytes. All zero is a valid empty buffer; mh_buffer_free() makes it empty again. */
 struct mh_buffer {

@@ -5,13 +5,9 @@
 
 /* ---- keys ---- */
 
-/* FNV-1a over both, with a zero between: a name has none. */
+/* Of both, with a zero between: a name has none. */
 static uint64_t hash_of(const char *table, struct mh_slice text) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char *c = table; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
-  hash *= 0x100000001b3u;
-  for (size_t i = 0; i < text.size; i++) hash = (hash ^ text.data[i]) * 0x100000001b3u;
-  return hash;
+  return mh_slice_hash(mh_slice_hash(MH_HASH_BEGIN, mh_slice(table, strlen(table) + 1)), text);
 }
 
 static void copy_text(char *to, size_t room, struct mh_slice text) {

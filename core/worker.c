@@ -41,6 +41,7 @@ static mh_status consider(struct mh_worker *worker, const struct mh_job *job, st
   const struct mh_worker_run *own = look->whose.run;
   bool held = look->whose.waits || (own && own == look->beside);
   look->key = job->document.key;
+  look->function = mh_slice_hash(MH_HASH_BEGIN, job->name);
   if (!status && !held && !own && look->beside) status = mh_filelock_test(worker->locks, byte, &held, err);
   look->taken = !status && !held;
   if (look->taken && !own && !look->beside) status = mh_filelock_try(worker->locks, byte, &look->taken, err);

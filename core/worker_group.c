@@ -22,6 +22,17 @@ struct group {
   double took_ms;  /* evaluating them */
 };
 
+/* Those before a function that takes long are not to wait for it: once it is known it begins a group of its own. */
+static bool is_slow(const struct mh_worker *worker, uint64_t function) {
+  return worker->slow[function % MH_WORKER_SLOW] == function;
+}
+
+static void note_time(struct mh_worker *worker, const struct mh_worker_attempt *attempt) {
+  uint64_t *slow = &worker->slow[attempt->function % MH_WORKER_SLOW];
+  if (attempt->took_ms > GROUP_MS) *slow = attempt->function;
+  else if (*slow == attempt->function) *slow = 0;
+}
+
 /* Evaluates the attempt behind those that are marked. *over: it is out of the group. */
 static mh_status evaluate_next(struct mh_worker *worker, struct group *group, bool locked, bool *over, struct mh_error *err) {
   struct mh_worker_attempt *attempt = &worker->attempts[group->marked];
@@ -31,6 +42,7 @@ static mh_status evaluate_next(struct mh_worker *worker, struct group *group, bo
   mh_status status = mh_worker_evaluate(attempt, worker->txn, err);
   attempt->took_ms = mh_clock_ms(CLOCK_REALTIME) - attempt->began;
   group->took_ms += attempt->took_ms;
+  note_time(worker, attempt);
   group->alone = attempt->transaction.commits_itself;
   *over = status || group->alone || !attempt->pending;
   if (*over) {
@@ -46,8 +58,15 @@ static void release(struct mh_worker *worker, const struct mh_key *key) {
 }
 
 /* Takes the job that a look has found in. */
-static void take_in(struct mh_worker *worker, struct group *group, const struct mh_key *key) {
-  worker->attempts[group->taken++] = (struct mh_worker_attempt){.options = worker->options, .key = *key};
+static void take_in(struct mh_worker *worker, struct group *group, const struct mh_worker_look *look) {
+  worker->attempts[group->taken++] =
+      (struct mh_worker_attempt){.options = worker->options, .key = look->key, .function = look->function};
+}
+
+/* Leaves the job that a look has found for the next look. */
+static mh_status leave(struct mh_worker *worker, const struct mh_worker_look *look, struct mh_error *err) {
+  if (!look->whose.run) release(worker, &look->key);
+  return worker->options->only ? mh_worker_queue(worker, &look->key, err) : MH_OK;
 }
 
 static bool is_full(const struct mh_worker *worker, const struct group *group) {
@@ -65,7 +84,7 @@ static bool has_scheduled(struct mh_worker *worker) {
 
 /* Evaluates the job of the look, and those behind it as long as there is room. */
 static mh_status gather(struct mh_worker *worker, struct group *group, struct mh_worker_look *look, struct mh_error *err) {
-  take_in(worker, group, &look->key);
+  take_in(worker, group, look);
   for (;;) {
     bool over;
     mh_status status = evaluate_next(worker, group, false, &over, err);
@@ -74,12 +93,8 @@ static mh_status gather(struct mh_worker *worker, struct group *group, struct mh
     if (is_full(worker, group) || has_scheduled(worker) || mh_worker_stop_asked(worker)) return MH_OK;
     status = mh_worker_look_on(worker, look, err);
     if (status || !look->taken) return status;
-    if (!look->whose.carried) {
-      take_in(worker, group, &look->key);
-      continue;
-    }
-    if (!look->whose.run) release(worker, &look->key); /* its turn comes with the next look */
-    return worker->options->only ? mh_worker_queue(worker, &look->key, err) : MH_OK;
+    if (look->whose.carried || is_slow(worker, look->function)) return leave(worker, look, err);
+    take_in(worker, group, look);
   }
 }
 

@@ -8,11 +8,14 @@
 
 struct mh_worker_run;
 
+enum { MH_WORKER_SLOW = 64 };
+
 /* One job of a function, being run. */
 struct mh_worker_attempt {
   const struct mh_worker_options *options;
   struct mh_transaction transaction;
   struct mh_key key;
+  uint64_t function;     /* the hash of its name, where it is in a group */
   struct mh_job job;     /* as the latest evaluation found it */
   bool pending;          /* it was, */
   bool failed;           /* and its function failed: */
@@ -30,6 +33,7 @@ struct mh_worker {
   struct mh_worker_queue queue; /* with options->only */
   mh_job_walk *walk;            /* over the table, while a look goes on; without options->only */
   struct mh_worker_attempt *attempts; /* of a group; worker_group.c */
+  uint64_t slow[MH_WORKER_SLOW];      /* functions that took long, by their hash: none waits for them in a group */
   struct mh_worker_run *runs;   /* migrations that are held open */
   double sweep_at;              /* when rows that are over are to be dropped next: ms since the epoch */
   bool told_idle;               /* options->idle was called, with told_due, */
@@ -48,6 +52,7 @@ struct mh_worker_look {
   /* What it has found. */
   bool taken;        /* a job is due, and its lock is ours, or it is one of a run that is */
   struct mh_key key; /* of that one, */
+  uint64_t function; /* a hash of its name, */
   struct mh_job_whose whose;
   bool others;       /* some are due that others are at */
   double next_due;   /* of those that are not: ms since the epoch; INFINITY: there are none */
