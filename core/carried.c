@@ -101,7 +101,7 @@ mh_status mh_carried_begin(mh_txn *txn, struct mh_run_record *record, struct mh_
     return mh_fail(err, MH_INVALID, "%s has no reference that it is found by", record->name);
   const struct mh_job_request request = {
       .name = carried.reference, .root = root, .arguments = arguments, .scheduled = now};
-  if (carried.options.reset || carried.options.has_cursor || !record->latest_start) forget_progress(record, now);
+  if (carried.options.reset || carried.options.has_cursor || record->latest_start <= 0) forget_progress(record, now);
   mh_status status = mh_job_schedule(txn, &request, record->job, err);
   record->state = MH_RUN_PENDING;
   record->history = 0; /* that line is of who ran it before */
