@@ -83,9 +83,9 @@ static void note_next(struct mh_slice arguments, struct mh_run_record *record) {
   record->next[used] = 0;
 }
 
-/* What remains of a run that starts over: the worker drops its watch when it does, and what it skipped. */
+/* What remains of a run that starts over: whoever takes it up drops its watch then, and what it skipped. */
 static void forget_progress(struct mh_run_record *record, double now) {
-  struct mh_run_record fresh = {.number = record->number, .watch = record->watch, .latest_start = now};
+  struct mh_run_record fresh = {.number = record->number, .watch = record->watch, .anew = true, .latest_start = now};
   memcpy(fresh.name, record->name, sizeof fresh.name);
   memcpy(fresh.table, record->table, sizeof fresh.table);
   memcpy(fresh.script, record->script, sizeof fresh.script);

@@ -49,7 +49,7 @@ static mh_status print_skipped_note(const struct mh_cli *cli, const struct mh_ru
 /* How to go on with one that is unfinished, and what it costs until then. */
 static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *catalogue,
                               const struct mh_run_record *record, struct mh_error *err) {
-  if (record->watch && !mh_catalogue_watch(catalogue, record->watch)) /* its table was replaced */
+  if (record->watch && !record->anew && !mh_catalogue_watch(catalogue, record->watch)) /* its table was replaced */
     return mh_record_print_command(cli, "  start over with: ", record, "--reset", "\n", err);
   mh_status status = MH_OK;
   if (!only_skipped(record)) status = mh_record_print_command(cli, "  resume with: ", record, NULL, "\n", err);
