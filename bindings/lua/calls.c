@@ -182,7 +182,7 @@ static void push_callee(lua_State *L, const char *call, enum mh_lua_registered_k
                         ref->kind == MH_LUA_REF_MIGRATION ? "migration" : "runner");
   const struct mh_lua_registered *function = mh_lua_registered_at(L, -1);
   if (function->kind != kind)
-    mh_lua_binding_fail(L, call, "%s is a %s; call it with %s", ref->reference, mh_lua_registered_kind(function),
+    mh_lua_binding_fail(L, call, "%s is %s; call it with %s", ref->reference, mh_lua_registered_text(function),
                         kind == MH_LUA_QUERY ? "ctx.runMutation" : "ctx.runQuery");
 }
 
