@@ -3,6 +3,7 @@
 #include "pretty.h"
 #include "render.h"
 #include "script_limits.h"
+#include "shown_paths.h"
 #include "stop.h"
 #include "who.h"
 #include "../lua/apps.h"
@@ -52,7 +53,11 @@ static void on_output(void *self, struct mh_slice text) {
 static void on_report(void *self, const struct mh_job_report *report) {
   const struct mh_cli *cli = self;
   if (report->state != MH_JOB_FAILED) return;
-  mh_print_error(cli, report->error);
+  struct mh_error shown = *report->error;
+  mh_show_paths(shown.place);
+  mh_show_paths(shown.message);
+  mh_error_at(&shown, "%.*s failed", (int)report->name.size, (const char *)report->name.data);
+  mh_print_error(cli, &shown);
 }
 
 /* Runs what the call scheduled, and that in turn. */
