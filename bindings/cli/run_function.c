@@ -93,7 +93,8 @@ static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_
                 const char *target, struct mh_slice arguments) {
   struct mh_called called = {0};
   struct mh_error err;
-  _Atomic bool *stop = mh_stop_on_signal(NULL);
+  static const char stopping[] = "stopping after the call, or the batch, at hand; press Ctrl-C again to kill";
+  _Atomic bool *stop = mh_stop_on_signal(cli->quiet ? NULL : stopping);
   mh_status status = mh_apps_call(apps, store, target, arguments, stop, &called, &err);
   int result = MH_EXIT_OK;
   mh_print_output(mh_buffer_slice(&called.output));
