@@ -165,6 +165,30 @@ mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, 
   return print_command(before, ok, &command, after, err);
 }
 
+mh_status mh_record_is_replaced(mh_store *store, const struct mh_run_record *record, bool *replaced,
+                                struct mh_error *err) {
+  mh_kv_txn *snapshot = NULL;
+  mh_catalogue *catalogue = NULL;
+  uint64_t number;
+  *replaced = false;
+  if (!record->watch || record->anew) return MH_OK;
+  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
+  if (!status) *replaced = !mh_catalogue_watch(catalogue, record->watch);
+  mh_catalogue_drop(catalogue);
+  mh_kv_end(snapshot);
+  return status;
+}
+
+mh_status mh_record_print_way_on(const struct mh_cli *cli, mh_store *store, const char *before,
+                                 const struct mh_run_record *record, const char *after, struct mh_error *err) {
+  bool replaced;
+  char verb[64];
+  mh_status status = mh_record_is_replaced(store, record, &replaced, err);
+  if (status) return status;
+  snprintf(verb, sizeof verb, "%s%s with: ", before, replaced ? "start over" : "resume");
+  return mh_record_print_command(cli, verb, record, replaced ? "--reset" : NULL, after, err);
+}
+
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
                                 const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
