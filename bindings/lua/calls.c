@@ -75,7 +75,10 @@ static void check(lua_State *L, const mh_validator *validator, const struct mh_f
   struct mh_breach breach = {0};
   struct mh_error err;
   mh_validator_explain(validator, value, take_first, &breach);
-  mh_fail(&err, MH_INVALID, "%s", breach.message);
+  if (breach.kind == MH_BREACH_EXTRA) /* its reason speaks of the schema, which has nothing to do with it */
+    mh_fail(&err, MH_INVALID, "not expected%s", breach.message + strlen(breach.reason));
+  else
+    mh_fail(&err, MH_INVALID, "%s", breach.message);
   if (breach.path[0]) mh_error_at(&err, "%s", breach.path);
   mh_error_at(&err, "%s: %s", name, what);
   mh_lua_raise(L, &err);
