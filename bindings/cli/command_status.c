@@ -2,6 +2,7 @@
 #include "migration_names.h"
 #include "records.h"
 #include "script_changed.h"
+#include "shown_paths.h"
 #include "status_table.h"
 #include "status_watch.h"
 
@@ -84,8 +85,11 @@ static mh_status print_notes(const struct mh_cli *cli, mh_store *store, const st
     printf("  others rewrote %s behind the cursor, which it was not given again\n",
            mh_things_text(record->rewritten, "document", documents));
   if (changed) {
+    char script[sizeof record->script];
+    strcpy(script, record->script);
+    mh_show_paths(script);
     fputs("  ", stdout);
-    mh_print_plain(stdout, record->script);
+    mh_print_plain(stdout, script);
     puts(" has changed since (--reset begins again with the new one)");
   }
   if (record->state == MH_RUN_PENDING)

@@ -109,7 +109,7 @@ static mh_status find_app(mh_apps *apps, const char *root, struct app **out, str
 /* find(name): loads the file, so that what it prints meanwhile is none of the call's. [-0,+0,e] */
 static int find(lua_State *L) {
   struct mh_lua_ref ref;
-  mh_lua_push_ref(L, lua_tostring(L, 1), 1, &ref);
+  mh_lua_push_ref(L, "run", 1, &ref);
   if (ref.kind == MH_LUA_REF_FUNCTION) return 0;
   struct mh_error err;
   mh_fail(&err, MH_INVALID, "%s is no function any more", ref.reference);
@@ -121,7 +121,7 @@ static int perform(lua_State *L) {
   const struct request *request = lua_touserdata(L, 1);
   struct mh_lua_ref ref;
   lua_pushstring(L, request->name);
-  mh_lua_push_ref(L, request->name, -1, &ref);
+  mh_lua_push_ref(L, "run", -1, &ref);
   mh_lua_calls_call(L, &request->app->host.evaluation.calls, lua_gettop(L), ref.reference, request->arguments,
                     request->result);
   return 0;
