@@ -15,6 +15,8 @@ void mh_show_paths(char *text) {
   if (!getcwd(here, sizeof here) || strcmp(here, "/") == 0) return;
   size_t size = strlen(here);
   if (strcmp(text, here) == 0) strcpy(text, ".");
-  for (char *at = text; (at = strstr(at, here)); at++)
+  for (char *at = text; (at = strstr(at, here));) {
     if (at[size] == '/' && begins_path(text, at)) memmove(at, at + size + 1, strlen(at + size + 1) + 1);
+    else at++;
+  }
 }
