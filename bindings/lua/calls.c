@@ -14,6 +14,7 @@ struct context {
   uint64_t session; /* it lives as long as this */
   bool may_write;
 };
+enum { DEPTH_MAX = 40 }; /* of functions: well below the nested C calls that Lua allows (LUAI_MAXCCALLS, 200) */
 enum { DB = 1 }; /* its user value, once it was asked for */
 
 static bool is_alive(const struct mh_lua_calls *calls, uint64_t session) {
@@ -208,6 +209,9 @@ static int run_nested(lua_State *L) {
   if (by_colon) lua_remove(L, 1);
   if (lua_gettop(L) > 2) return mh_lua_binding_fail(L, call, "it takes a reference and one table of arguments");
   if (kind == MH_LUA_MUTATION) check_may_write(L, calls, call);
+  if (calls->depth == DEPTH_MAX)
+    return mh_lua_binding_fail(L, call, "functions call each other more than %d deep; does one call itself without end?",
+                               DEPTH_MAX);
   lua_settop(L, 2);
   push_callee(L, call, kind, &ref);
   size_t start = calls->bson.size;
@@ -219,7 +223,9 @@ static int run_nested(lua_State *L) {
   lua_pushstring(L, ref.reference);
   lua_pushlightuserdata(L, calls);
   lua_pushinteger(L, (lua_Integer)start);
+  calls->depth++;
   int status = mh_lua_protect(L, 4, 1);
+  calls->depth--;
   mh_lua_cut(&calls->bson, start);
   calls->db->in_query = in_query;
   if (status == LUA_OK) return 1;
