@@ -102,7 +102,7 @@ static mh_status store(struct mh_worker *worker, struct group *group, mh_commit 
 static mh_status store_beside_others(struct mh_worker *worker, struct group *group, struct mh_error *err) {
   mh_commit *commit = NULL;
   if (!group->marked) return MH_OK;
-  mh_status status = mh_commit_begin(worker->store, mh_txn_changeset(worker->txn)->pending_count, &commit, err);
+  mh_status status = mh_commit_begin(worker->store, mh_changeset_tables(mh_txn_changeset(worker->txn)), &commit, err);
   return status ? status : store(worker, group, commit, err);
 }
 
@@ -115,7 +115,7 @@ static mh_status store_under_lock(struct mh_worker *worker, struct group *group,
   mh_status status = mh_commit_begin(worker->store, 0, &commit, err);
   if (!status) status = mh_txn_renew(worker->txn, NULL, err);
   for (bool over = false; !status && !over && group->marked < wanted;) status = evaluate_next(worker, group, true, &over, err);
-  if (!status && group->marked && !mh_txn_changeset(worker->txn)->pending_count) return store(worker, group, commit, err);
+  if (!status && group->marked && !mh_changeset_tables(mh_txn_changeset(worker->txn))) return store(worker, group, commit, err);
   mh_commit_abort(commit);
   return status;
 }
@@ -170,9 +170,8 @@ mh_status mh_worker_run_group(struct mh_worker *worker, struct mh_worker_look *l
   if (status == MH_INTERRUPTED && mh_worker_stop_asked(worker)) status = MH_OK; /* what is not stored stays pending */
   /* The first that is left is run by itself where that is the only way to go on. */
   bool by_itself = !status && group.taken > group.stored && (group.alone || !group.stored) && !mh_worker_stop_asked(worker);
-  struct mh_key next = worker->attempts[group.stored].key;
   if (!status) status = queue_rest(worker, &group, group.stored + by_itself, err);
-  if (!status && by_itself) status = mh_worker_run_function(worker, &next, err);
+  if (!status && by_itself) status = mh_worker_run_function(worker, &worker->attempts[group.stored].key, err);
   for (size_t i = 0; i < group.taken; i++) release(worker, &worker->attempts[i].key);
   return status;
 }
