@@ -94,10 +94,8 @@ static mh_status evaluate_failing(void *self, mh_txn *txn, struct mh_error *err)
   const struct failing *failing = self;
   struct mh_job job;
   bool found;
-  char text[TEXT_BYTES];
   mh_status status = mh_job_read(txn, failing->key, &job, &found, err);
-  if (status || !found || job.state != MH_JOB_PENDING) return status;
-  return mh_job_end(txn, &job, MH_JOB_FAILED, mh_error_text(failing->cause, text, sizeof text), mh_epoch_ms(), err);
+  return status || !found ? status : mh_carried_fail_job(txn, &job, failing->cause, mh_epoch_ms(), err);
 }
 
 mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err) {

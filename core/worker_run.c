@@ -98,28 +98,13 @@ static bool yield(void *self) {
 /* Errors of a run that say nothing of it. */
 static bool is_of_store(mh_status status) { return status == MH_NOMEM || status == MH_IO || status == MH_FULL; }
 
-struct giving_up {
-  const struct mh_key *key;
-  const struct mh_error *cause;
-};
-
-static mh_status evaluate_giving_up(void *self, mh_txn *txn, struct mh_error *err) {
-  const struct giving_up *giving_up = self;
-  struct mh_job job;
-  bool found;
-  mh_status status = mh_job_read(txn, giving_up->key, &job, &found, err);
-  return status || !found ? status : mh_carried_fail_job(txn, &job, giving_up->cause, mh_epoch_ms(), err);
-}
-
 /* Ends a job that cannot be taken up, and what it carries, where mh_run_open() has not done that. */
 static mh_status give_up(struct mh_worker *worker, const struct mh_key *key, const struct mh_error *cause,
                          struct mh_error *err) {
-  struct giving_up giving_up = {.key = key, .cause = cause};
-  struct mh_transaction transaction = {.self = &giving_up, .evaluate = evaluate_giving_up};
-  struct mh_transacted transacted;
   struct mh_job job;
   bool found;
-  mh_status status = mh_transact(worker->txn, &transaction, NULL, &transacted, err);
+  mh_status status = mh_job_fail(worker->store, key, cause, err);
+  if (!status) status = mh_txn_renew(worker->txn, NULL, err);
   if (!status) status = mh_job_read(worker->txn, key, &job, &found, err);
   if (status || !found || job.state != MH_JOB_FAILED) return status;
   mh_worker_report(worker, &(struct mh_job_report){.id = job.id, .name = job.name, .state = job.state, .error = cause});

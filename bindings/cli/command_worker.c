@@ -30,7 +30,7 @@ static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps,
   struct mh_worker_show show = {.cli = cli};
   struct mh_worker_result result;
   mh_who_text who;
-  struct mh_worker_options serving = {.evaluator = mh_apps_evaluator(apps), .who = mh_who(who)};
+  struct mh_worker_options serving = {.evaluator = mh_apps_evaluator(apps, store), .who = mh_who(who)};
   serving.stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping after the job at hand; press Ctrl-C again to kill");
   mh_worker_show_begin(&show, &serving);
   mh_print_notice(cli, "serving the jobs of %s, until Ctrl-C or SIGTERM", cli->db);

@@ -67,7 +67,7 @@ static int serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps, const
   mh_figure jobs, later;
   struct mh_error err;
   struct mh_worker_result result = {0};
-  struct mh_worker_options options = {.evaluator = mh_apps_evaluator(apps),
+  struct mh_worker_options options = {.evaluator = mh_apps_evaluator(apps, store),
                                       .only = called->scheduled,
                                       .only_count = called->scheduled_count,
                                       .stop = stop,

@@ -27,6 +27,7 @@ struct app {
   char *root;
   struct mh_lua_host host;
   const struct request *request; /* at hand; for one that hangs */
+  bool spent;                    /* a call ended at a limit: what the scripts keep may be what memory ended at */
 };
 
 struct mh_apps {
@@ -36,7 +37,16 @@ struct mh_apps {
   size_t count;
   struct app *last; /* whose call was the last */
   struct mh_lua_errands errands; /* of the transaction at hand; an app may be loaded again in the midst of it */
-  struct script { mh_script *script; struct script *next; } *open; /* of migrations that are carried */
+  mh_store *store;               /* whose jobs are served; NULL: none are */
+  struct script *open;           /* of migrations that are carried */
+};
+
+/* The script of a migration that is carried. */
+struct script {
+  mh_script *script;
+  mh_apps *apps;
+  struct mh_key job; /* that it was opened for */
+  struct script *next;
 };
 
 /* ---- apps ---- */
@@ -81,11 +91,11 @@ static mh_status keep_app(mh_apps *apps, struct app *app, struct mh_error *err) 
   return MH_OK;
 }
 
-/* The app of that root, as its files are now. */
+/* The app of that root, as its files are now; in a fresh state where the last one was spent. */
 static mh_status find_app(mh_apps *apps, const char *root, struct app **out, struct mh_error *err) {
   size_t i = 0;
   while (i < apps->count && strcmp(apps->apps[i]->root, root) != 0) i++;
-  if (i < apps->count && !mh_lua_files_changed(apps->apps[i]->host.lua)) {
+  if (i < apps->count && !apps->apps[i]->spent && !mh_lua_files_changed(apps->apps[i]->host.lua)) {
     *out = apps->apps[i];
     return MH_OK;
   }
@@ -106,10 +116,16 @@ static mh_status find_app(mh_apps *apps, const char *root, struct app **out, str
 
 /* ---- a call ---- */
 
-/* find(name): loads the file, so that what it prints meanwhile is none of the call's. [-0,+0,e] */
+/* Pushes what the request names. [-0,+1,e] */
+static void push_function(lua_State *L, const struct request *request, struct mh_lua_ref *ref) {
+  lua_pushstring(L, request->name);
+  mh_lua_push_ref(L, "run", -1, ref);
+}
+
+/* find(request): loads the file, so that what it prints meanwhile is none of the call's. [-0,+0,e] */
 static int find(lua_State *L) {
   struct mh_lua_ref ref;
-  mh_lua_push_ref(L, "run", 1, &ref);
+  push_function(L, lua_touserdata(L, 1), &ref);
   if (ref.kind == MH_LUA_REF_FUNCTION) return 0;
   struct mh_error err;
   mh_fail(&err, MH_INVALID, "%s is no function any more", ref.reference);
@@ -120,18 +136,26 @@ static int find(lua_State *L) {
 static int perform(lua_State *L) {
   const struct request *request = lua_touserdata(L, 1);
   struct mh_lua_ref ref;
-  lua_pushstring(L, request->name);
-  mh_lua_push_ref(L, "run", -1, &ref);
+  push_function(L, request, &ref);
   mh_lua_calls_call(L, &request->app->host.evaluation.calls, lua_gettop(L), ref.reference, request->arguments,
                     request->result);
   return 0;
 }
 
-static mh_status load(struct app *app, const char *name, struct mh_error *err) {
-  lua_State *L = mh_lua_state(app->host.lua);
-  lua_pushcfunction(L, find);
-  lua_pushstring(L, name); /* short: it cannot be what memory ends at */
-  return mh_lua_call(app->host.lua, 1, 0, err);
+/* Calls a function of this file on the request, within the fence. */
+static mh_status call(struct request *request, lua_CFunction function, struct mh_error *err) {
+  lua_State *L = mh_lua_state(request->app->host.lua);
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, request);
+  return mh_lua_call(request->app->host.lua, 1, 0, err);
+}
+
+static mh_status load(struct request *request, struct mh_error *err) {
+  struct app *app = request->app;
+  app->request = request; /* what runs when a file is loaded may hang as well */
+  mh_status status = call(request, find, err);
+  app->request = NULL;
+  return status;
 }
 
 /* Calls the function in the transaction, once. */
@@ -148,10 +172,7 @@ static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_e
   evaluation->calls.transaction = request->transaction;
   evaluation->calls.errands = request->errands;
   mh_lua_calls_begin(&evaluation->calls, txn);
-  lua_State *L = mh_lua_state(lua);
-  lua_pushcfunction(L, perform);
-  lua_pushlightuserdata(L, request);
-  mh_status status = mh_lua_call(lua, 1, 0, err);
+  mh_status status = call(request, perform, err);
   mh_lua_db_end(&evaluation->db);
   evaluation->calls.transaction = NULL;
   evaluation->calls.errands = NULL;
@@ -219,7 +240,7 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
   mh_status status = find_target(apps, target, &request.app, name, sizeof name, err);
   if (status) return status;
   apps->last = request.app;
-  status = load(request.app, name, err);
+  status = load(&request, err);
   if (!status) status = mh_txn_begin(store, &txn, err);
   if (!status) {
     status = mh_transact(txn, &transaction, stop, &transacted, err);
@@ -269,11 +290,22 @@ static mh_status evaluate_job(void *self, struct mh_transaction *transaction, mh
   if (!status) status = find_app(apps, root, &request.app, err);
   if (!status) {
     apps->last = request.app;
-    status = load(request.app, name, err);
+    status = load(&request, err);
+    if (!status) status = evaluate_request(&request, txn, err);
+    request.app->spent = status == MH_LIMIT;
   }
-  if (!status) status = evaluate_request(&request, txn, err);
   mh_buffer_free(&result); /* nobody asked for it */
   return status;
+}
+
+/* While a document is at hand its run is failed, and the job with it (migrations.c). Else the script is loaded or customRange
+ * asked, and the next worker would hang there as well. */
+static void on_carried_hang(void *self, const struct mh_error *err, const char *document) {
+  const struct script *open = self;
+  const struct mh_script_options *options = &open->apps->options;
+  struct mh_error ignored;
+  if (options->on_hang) options->on_hang(options->on_hang_self, err, document);
+  if (!*document) (void)mh_job_fail(open->apps->store, &open->job, err, &ignored);
 }
 
 /* Opens the script that the reference of a row is of, in a state of its own. */
@@ -287,9 +319,12 @@ static mh_status open_carried(void *self, const struct mh_job *job, const struct
   if (status) return status;
   struct script *open = calloc(1, sizeof *open);
   if (!open) return mh_fail_nomem(err);
+  *open = (struct script){.apps = apps, .job = job->document.key};
   size_t module = strcspn(reference, ":");
   snprintf(target, sizeof target, "%s/%.*s.lua%s", root, (int)module, reference, reference + module);
   options.scripts_root = root;
+  options.on_hang = on_carried_hang;
+  options.on_hang_self = open;
   status = mh_script_open(target, &options, &open->script, err);
   const struct mh_migration *found = status ? NULL : mh_script_migration(open->script);
   if (!status && (!found || !mh_slice_equal(mh_slice_text(found->name), carried->name)))
@@ -318,7 +353,8 @@ static void close_carried(void *self, const struct mh_migration *migration) {
   }
 }
 
-struct mh_job_evaluator mh_apps_evaluator(mh_apps *apps) {
+struct mh_job_evaluator mh_apps_evaluator(mh_apps *apps, mh_store *store) {
+  apps->store = store;
   return (struct mh_job_evaluator){
       .self = apps, .evaluate = evaluate_job, .open = open_carried, .close = close_carried};
 }

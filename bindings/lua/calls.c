@@ -291,6 +291,8 @@ struct mh_lua_calls *mh_lua_calls_of(lua_State *L, const char *call, int index, 
     mh_lua_binding_fail(L, call, "this ctx belongs to a call that has ended; use the one that the handler is given");
   if (writes && !context->may_write) mh_lua_binding_fail(L, call, "a query only reads; call it in a mutation");
   if (writes) check_may_write(L, context->calls, call);
+  if (writes && context->calls->db->use == MH_LUA_VERIFYING)
+    mh_lua_binding_fail(L, call, "verify only looks at documents; call it in a mutation that something else calls");
   return context->calls;
 }
 
