@@ -1,6 +1,8 @@
 #include "carried_parts.h"
 
+#include "clock.h"
 #include "control.h"
+#include "transact.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +104,8 @@ mh_status mh_carried_begin(mh_txn *txn, struct mh_run_record *record, struct mh_
   const struct mh_job_request request = {
       .name = carried.reference, .root = root, .arguments = arguments, .scheduled = now};
   if (carried.options.reset || carried.options.has_cursor || record->latest_start <= 0) forget_progress(record, now);
-  mh_status status = mh_job_schedule(txn, &request, record->job, err);
+  mh_status status = mh_control_forget(txn, record->name, err); /* what was asked of one before */
+  if (!status) status = mh_job_schedule(txn, &request, record->job, err);
   record->state = MH_RUN_PENDING;
   record->history = 0; /* that line is of who ran it before */
   record->latest_end = record->rate = 0;
@@ -240,4 +243,28 @@ mh_status mh_carried_fail_job(mh_txn *txn, const struct mh_job *job, const struc
   if (status) return status;
   if (carries) return end_pending(txn, &record, MH_JOB_FAILED, cause, now, err);
   return mh_job_end(txn, job, MH_JOB_FAILED, mh_error_text(cause, text, sizeof text), now, err);
+}
+
+struct failing {
+  const struct mh_key *key;
+  const struct mh_error *cause;
+};
+
+static mh_status evaluate_failing(void *self, mh_txn *txn, struct mh_error *err) {
+  const struct failing *failing = self;
+  struct mh_job job;
+  bool found;
+  mh_status status = mh_job_read(txn, failing->key, &job, &found, err);
+  return status || !found ? status : mh_carried_fail_job(txn, &job, failing->cause, mh_epoch_ms(), err);
+}
+
+mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err) {
+  struct failing failing = {.key = key, .cause = cause};
+  struct mh_transaction transaction = {.self = &failing, .evaluate = evaluate_failing};
+  struct mh_transacted transacted;
+  mh_txn *txn = NULL;
+  mh_status status = mh_txn_begin(store, &txn, err);
+  if (!status) status = mh_transact(txn, &transaction, NULL, &transacted, err);
+  mh_txn_end(txn);
+  return status;
 }

@@ -60,6 +60,9 @@ mh_status mh_carried_cancel_job(mh_txn *txn, const struct mh_job *job, double no
 /* Ends a pending job whose migration cannot be taken up (its script is gone, say), as `failed`, and the migration with it. */
 mh_status mh_carried_fail_job(mh_txn *txn, const struct mh_job *job, const struct mh_error *cause, double now,
                               struct mh_error *err);
+/* The same in a transaction of its own, for any job, if it is pending then, whatever holds its lock: on another thread, too, for a
+ * function that never comes back, before the process ends. As mh_run_fail(). */
+mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err);
 
 /* What a row carries. False: it is a job of a function. Texts are borrowed from the row, those of `options` too. */
 struct mh_carried_job {

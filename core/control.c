@@ -86,6 +86,14 @@ mh_status mh_control_put(mh_txn *txn, const char *name, const struct mh_control 
   return put(txn, name, &asked, err);
 }
 
+mh_status mh_control_forget(mh_txn *txn, const char *name, struct mh_error *err) {
+  const struct mh_slice key = mh_slice_text(name), none = {0};
+  struct mh_slice value;
+  bool found;
+  mh_status status = mh_txn_get(txn, MH_SPACE_CONTROL, key, &value, &found, err);
+  return status || !found ? status : mh_txn_put(txn, MH_SPACE_CONTROL, MH_WRITE_DELETE, key, none, err);
+}
+
 /* Under the lock, where the transaction sees what is. One that is pending cannot do what it is asked; but to cancel it is to
  * do it. */
 static mh_status ask(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_run_record *record,
@@ -115,17 +123,18 @@ mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_cont
 
 /* ---- waiting ---- */
 
-/* Whether nothing is asked any more, and the record that a run had by then; *found: it has one. */
-static mh_status look(mh_store *store, const char *name, struct mh_run_record *record, bool *found, bool *done,
-                      struct mh_error *err) {
+/* Whether nothing is asked any more, and the record that a run had by then. */
+static mh_status look(mh_store *store, const char *name, struct mh_run_record *record, bool *done, struct mh_error *err) {
   mh_kv_txn *snapshot = NULL;
-  struct mh_slice value;
-  bool asked = false;
+  struct mh_control asked = {0};
+  bool found = false;
   mh_status status = mh_kv_snapshot(mh_store_kv(store), &snapshot, err);
-  if (!status) status = mh_kv_get(snapshot, MH_SPACE_CONTROL, mh_slice_text(name), &value, &asked, err);
+  if (!status) status = mh_control_read(snapshot, name, &asked, err);
   mh_kv_end(snapshot);
-  if (!status) status = mh_run_look(store, name, record, found, err); /* newer: what was done shows in it */
-  *done = !asked || !*found || !mh_run_is_live(record->state);
+  if (!status) status = mh_run_look(store, name, record, &found, err); /* newer: what was done shows in it */
+  if (!status && found && asked.request == MH_REQUEST_CANCEL && record->state == MH_RUN_PENDING)
+    status = mh_control_ask(store, name, &asked, record, &found, err);
+  *done = !mh_control_asks(&asked) || !found || !mh_run_is_live(record->state);
   return status;
 }
 
@@ -133,8 +142,7 @@ mh_status mh_control_wait(mh_store *store, const char *name, double wait_ms, str
                           struct mh_error *err) {
   double until = mh_clock_ms(CLOCK_MONOTONIC) + wait_ms;
   for (;;) {
-    bool found = false;
-    mh_status status = look(store, name, record, &found, done, err);
+    mh_status status = look(store, name, record, done, err);
     if (status || *done || mh_clock_ms(CLOCK_MONOTONIC) >= until) return status;
     nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000}, NULL);
   }

@@ -30,10 +30,13 @@ mh_status mh_control_drop(mh_kv_txn *txn, const char *name, struct mh_error *err
  * such a record. */
 mh_status mh_control_ask(mh_store *store, const char *name, const struct mh_control *control,
                          struct mh_run_record *record, bool *found, struct mh_error *err);
+/* Nothing is asked of the run of that name that begins in the transaction. */
+mh_status mh_control_forget(mh_txn *txn, const char *name, struct mh_error *err);
 /* Asks a run that is live, in a transaction. */
 mh_status mh_control_put(mh_txn *txn, const char *name, const struct mh_control *control, struct mh_error *err);
 /* Waits until the runner has done what was asked, or has ended, or for `wait_ms`; `record` as it is then (of one that was
- * forgotten meanwhile, as it was before: unchanged). */
+ * forgotten meanwhile, as it was before: unchanged). One that is to be canceled, and is pending since its worker died, is canceled
+ * by that. */
 mh_status mh_control_wait(mh_store *store, const char *name, double wait_ms, struct mh_run_record *record, bool *done,
                           struct mh_error *err);
 

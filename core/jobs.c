@@ -355,3 +355,21 @@ mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, st
   }
   return MH_OK;
 }
+
+mh_status mh_jobs_scheduled_before(mh_txn *txn, uint32_t savepoint, double time, bool *any, struct mh_error *err) {
+  const struct mh_table *table = jobs_table(txn);
+  const mh_changeset *changes = mh_txn_changeset(txn);
+  mh_status status = MH_OK;
+  *any = false;
+  for (size_t i = savepoint; !status && table && !*any && i < changes->journal_count; i++) {
+    const struct mh_node *node = changes->journal[i];
+    struct mh_key key;
+    struct mh_job job;
+    bool found;
+    if (changes->spaces[node->written].space != table->documents || node->newest->write != MH_WRITE_ISSUED) continue;
+    memcpy(key.bytes, node->key, MH_KEY_BYTES);
+    status = mh_job_read(txn, &key, &job, &found, err);
+    *any = !status && found && job.scheduled < time;
+  }
+  return status;
+}

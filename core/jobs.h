@@ -58,6 +58,8 @@ mh_status mh_job_schedule(mh_txn *txn, const struct mh_job_request *request, cha
 /* The keys of the rows that the transaction has added and not canceled, in the order of scheduling; free() the array, NULL for
  * none. `keys` NULL: only how many. */
 mh_status mh_jobs_scheduled(mh_txn *txn, struct mh_key **keys, size_t *count, struct mh_error *err);
+/* Whether any of them that were added since the savepoint is due before `time` (ms). */
+mh_status mh_jobs_scheduled_before(mh_txn *txn, uint32_t savepoint, double time, bool *any, struct mh_error *err);
 /* Makes a pending row `canceled` at `now`; one that is over, or gone, by then stays as it is (Convex). */
 mh_status mh_job_cancel(mh_txn *txn, const struct mh_job *job, double now, struct mh_error *err);
 /* Ends a pending one, `now`: success, failed (with `error`), canceled. The transaction is stored only if the row is by then as

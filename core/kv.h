@@ -107,7 +107,8 @@ mh_status mh_kv_changes_open(mh_kv *kv, mh_kv_changes **changes, struct mh_error
 void mh_kv_changes_close(mh_kv_changes *changes); /* NULL is allowed */
 /* Returns when a renewed snapshot would show a later commit than `snapshot` does (*changed), at `until_ms` (since the epoch;
  * INFINITY: never), or when *stop is set (NULL: never) by a handler of a signal that this thread takes: it is looked at with
- * signals held back, so none is slept over. While nothing is committed it wakes once a second, to see that the clock was set. */
+ * signals held back, so none is slept over. While nothing is committed it wakes once a second, to see that the clock was set.
+ * MH_IO: the store was removed, moved or replaced, so nobody will ever change this one. */
 mh_status mh_kv_changes_wait(mh_kv_changes *changes, const mh_kv_txn *snapshot, double until_ms, _Atomic bool *stop,
                              bool *changed, struct mh_error *err);
 

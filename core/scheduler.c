@@ -8,20 +8,28 @@
 
 /* ---- ending ---- */
 
-/* Writes the record as it stands: an end that no batch wrote. */
-static mh_status write_record(struct mh_running *run, struct mh_error *err) {
-  mh_commit *commit = NULL;
-  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+/* Writes the record as it stands: an end that no batch wrote. Takes the commit. */
+static mh_status write_in(struct mh_running *run, mh_commit *commit, mh_status status, struct mh_error *err) {
   if (!status) status = mh_carried_write(commit, run->record, err);
   if (!status) return mh_commit_finish(commit, NULL, NULL, err);
   mh_commit_abort(commit);
   return status;
 }
 
-/* It ends in the middle, to be taken up again: by whoever runs it, or by the job that carries it. */
+static mh_status write_record(struct mh_running *run, struct mh_error *err) {
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+  return write_in(run, commit, status, err);
+}
+
+/* It ends in the middle, to be taken up again, by whoever runs it or by the job that carries it; or canceled, where that was
+ * asked by then. */
 static mh_status halt(struct mh_running *run, struct mh_error *err) {
-  mh_run_record_end(run->record, mh_run_left_state(run->record));
-  return write_record(run, err);
+  mh_commit *commit = NULL;
+  mh_status status = mh_commit_begin(run->store, 0, &commit, err);
+  if (!status) status = mh_running_obey_last(run, commit, err);
+  if (mh_run_is_live(run->record->state)) mh_run_record_end(run->record, mh_run_left_state(run->record));
+  return write_in(run, commit, status, err);
 }
 
 static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_outcome *outcome, struct mh_error *err) {
@@ -40,7 +48,11 @@ static mh_status finish(struct mh_running *run, mh_status status, enum mh_run_ou
              : stopped                  ? MH_RUN_HALTED
                                         : MH_RUN_STOPPED;
   if (!mh_run_is_live(state)) return MH_OK;
-  if (stopped) return halt(run, err);
+  if (stopped) {
+    status = halt(run, err);
+    if (run->record->state == MH_RUN_CANCELED) *outcome = MH_RUN_WAS_CANCELED;
+    return status;
+  }
   mh_run_record_end(run->record, MH_RUN_UNKNOWN);
   return write_record(run, err);
 }
@@ -85,32 +97,15 @@ static bool is_refusal(mh_status status) {
   return status == MH_REFUSED || status == MH_INVALID || status == MH_USAGE || status == MH_SCRIPT || status == MH_LIMIT;
 }
 
-struct refused {
-  const char *job;
-  const struct mh_error *cause;
-};
-
-static mh_status evaluate_refused(void *self, mh_txn *txn, struct mh_error *err) {
-  const struct refused *refused = self;
-  struct mh_job job;
-  bool found;
-  mh_status status = mh_job_find(txn, mh_slice_text(refused->job), &job, &found, err);
-  return status || !found ? status : mh_carried_fail_job(txn, &job, refused->cause, mh_epoch_ms(), err);
-}
-
 /* Ends the job that was to carry the run, and what it carries; `record`: as it is then. Where that fails it stays pending, and
  * is refused again. */
 static void fail_job(mh_store *store, const char *job, const char *name, const struct mh_error *cause,
                      struct mh_run_record *record) {
-  struct refused refused = {job, cause};
-  struct mh_transaction transaction = {.self = &refused, .evaluate = evaluate_refused};
-  struct mh_transacted transacted;
   struct mh_error ignored;
-  mh_txn *txn = NULL;
+  struct mh_key key;
+  uint32_t table_number;
   bool found;
-  mh_status status = mh_txn_begin(store, &txn, &ignored);
-  if (!status) (void)mh_transact(txn, &transaction, NULL, &transacted, &ignored);
-  mh_txn_end(txn);
+  if (mh_id_parse(mh_slice_text(job), &table_number, key.bytes)) (void)mh_job_fail(store, &key, cause, &ignored);
   (void)mh_run_look(store, name, record, &found, &ignored);
 }
 

@@ -1,8 +1,8 @@
 #include "scheduler_parts.h"
 
+#include "carried.h"
 #include "clock.h"
 #include "history.h"
-#include "jobs.h"
 #include "skipped.h"
 
 #include <stdio.h>
@@ -143,7 +143,7 @@ static void note_next(const struct mh_run_options *options, struct mh_run_record
   record->next[used] = 0;
 }
 
-/* Writes inProgress. */
+/* Writes inProgress; canceled where that was asked. */
 static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_error *err) {
   struct mh_run_record *record = run->record;
   const struct mh_migration *migration = run->migration;
@@ -163,9 +163,11 @@ static mh_status take_up(struct mh_running *run, mh_commit *commit, struct mh_er
   if (!record->job[0]) note_next(run->options, record); /* else who started it has */
   record->error[0] = record->error_place[0] = record->error_id[0] = record->traceback[0] = 0;
   run->lineage.watch = record->watch;
-  mh_status status = mh_control_drop(mh_commit_kv(commit), record->name, err); /* asked of one that died */
+  /* Asked of one that died. Where a job carries the run nobody decided to go on all the same. */
+  mh_status status = record->job[0] ? mh_running_obey_last(run, commit, err)
+                                    : mh_control_drop(mh_commit_kv(commit), record->name, err);
   if (!status) status = write_history(run, mh_commit_kv(commit), err);
-  return status ? status : mh_run_record_write(mh_commit_kv(commit), record, err);
+  return status ? status : mh_carried_write(commit, record, err);
 }
 
 /* Under the lock: takes the run's lock, decides between going on and starting over, writes inProgress. `log` is a space

@@ -68,6 +68,14 @@ void mh_running_show(struct mh_running *run) {
   options->progress(options->self, &progress);
 }
 
+mh_status mh_running_obey_last(const struct mh_running *run, mh_commit *commit, struct mh_error *err) {
+  struct mh_control control;
+  mh_status status = mh_control_read(mh_commit_kv(commit), run->record->name, &control, err);
+  if (status) return status;
+  if (control.request == MH_REQUEST_CANCEL) mh_run_record_end(run->record, MH_RUN_CANCELED);
+  return mh_control_drop(mh_commit_kv(commit), run->record->name, err);
+}
+
 mh_status mh_running_wait_paused(struct mh_running *run, struct mh_error *err) {
   bool asked;
   struct mh_control control;

@@ -75,6 +75,9 @@ void mh_running_pace_from_here(struct mh_running *run);
 mh_status mh_running_keep_pace(const struct mh_running *run, struct mh_error *err);
 /* What was asked from elsewhere stands in the record already. */
 void mh_running_follow(struct mh_running *run, const struct mh_control *control);
+/* What is asked of a run whose process ends, or ended, with it unseen: a cancel is done in the record, which is to be written;
+ * anything else was asked of that process. */
+mh_status mh_running_obey_last(const struct mh_running *run, mh_commit *commit, struct mh_error *err);
 /* The run is paused: waits a while for what is asked next, and does that. One that yields does not wait. */
 mh_status mh_running_wait_paused(struct mh_running *run, struct mh_error *err);
 /* Calls options->progress. */

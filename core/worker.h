@@ -67,8 +67,5 @@ mh_status mh_worker_serve(mh_store *store, const struct mh_worker_options *optio
 
 /* Whether somebody is at this job now (the process at hand too): for listings. */
 mh_status mh_job_is_running(mh_store *store, const struct mh_job *job, bool *running, struct mh_error *err);
-/* Makes the job `failed` if it is pending, and the migration it carries, whatever holds its lock: for a function that never comes
- * back, on another thread, before the process ends. As mh_run_fail(). */
-mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err);
 
 #endif

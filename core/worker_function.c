@@ -82,29 +82,3 @@ mh_status mh_worker_run_function(struct mh_worker *worker, const struct mh_key *
   status = mh_worker_report_attempt(worker, &attempt, mh_buffer_slice(&mh_txn_changeset(worker->txn)->output), err);
   return !status && options->only && !attempt.failed ? mh_worker_queue_scheduled(worker, err) : status;
 }
-
-/* ---- from another thread ---- */
-
-struct failing {
-  const struct mh_key *key;
-  const struct mh_error *cause;
-};
-
-static mh_status evaluate_failing(void *self, mh_txn *txn, struct mh_error *err) {
-  const struct failing *failing = self;
-  struct mh_job job;
-  bool found;
-  mh_status status = mh_job_read(txn, failing->key, &job, &found, err);
-  return status || !found ? status : mh_carried_fail_job(txn, &job, failing->cause, mh_epoch_ms(), err);
-}
-
-mh_status mh_job_fail(mh_store *store, const struct mh_key *key, const struct mh_error *cause, struct mh_error *err) {
-  struct failing failing = {.key = key, .cause = cause};
-  struct mh_transaction transaction = {.self = &failing, .evaluate = evaluate_failing};
-  struct mh_transacted transacted;
-  mh_txn *txn = NULL;
-  mh_status status = mh_txn_begin(store, &txn, err);
-  if (!status) status = mh_transact(txn, &transaction, NULL, &transacted, err);
-  mh_txn_end(txn);
-  return status;
-}

@@ -3,7 +3,8 @@
  * They are evaluated one after the other over one snapshot, each seeing what those before it wrote, and each ends with a mark in
  * the changeset: so a commit stores those before the first that others have disturbed (commit.h), as it does with the documents
  * of a batch, and the rest stays pending. None of them was scheduled by another of the group, since a job runs only once what
- * scheduled it is durable; where one that was is due first, the group ends before it. */
+ * scheduled it is durable; where one that was is due first, the group ends before it. Where it is due even before the one that
+ * scheduled it, it would be passed by: the group ends behind that one. */
 #include "worker_parts.h"
 
 #include "clock.h"
@@ -19,6 +20,7 @@ struct group {
   size_t marked;   /* of which so many are in the changeset, */
   size_t stored;   /* and so many in the store */
   bool alone;      /* the one behind those that are marked commits on its own: it is run by itself */
+  bool passed;     /* the last of them has scheduled one that comes before all behind it */
   double took_ms;  /* evaluating them */
 };
 
@@ -37,6 +39,7 @@ static void note_time(struct mh_worker *worker, const struct mh_worker_attempt *
 static mh_status evaluate_next(struct mh_worker *worker, struct group *group, bool locked, bool *over, struct mh_error *err) {
   struct mh_worker_attempt *attempt = &worker->attempts[group->marked];
   mh_changeset *changes = mh_txn_changeset(worker->txn);
+  const uint32_t before = mh_txn_savepoint(worker->txn);
   attempt->transaction.locked = locked;
   attempt->began = mh_clock_ms(CLOCK_REALTIME);
   mh_status status = mh_worker_evaluate(attempt, worker->txn, err);
@@ -49,8 +52,10 @@ static mh_status evaluate_next(struct mh_worker *worker, struct group *group, bo
     mh_changeset_back_to_mark(changes);
     return group->alone ? MH_OK : status;
   }
-  group->marked++;
-  return mh_changeset_mark(changes, &attempt->key, err);
+  status = mh_jobs_scheduled_before(worker->txn, before, attempt->job.scheduled, &group->passed, err);
+  if (!status) status = mh_changeset_mark(changes, &attempt->key, err);
+  group->marked += !status;
+  return status;
 }
 
 static void release(struct mh_worker *worker, const struct mh_key *key) {
@@ -70,7 +75,7 @@ static mh_status leave(struct mh_worker *worker, const struct mh_worker_look *lo
 }
 
 static bool is_full(const struct mh_worker *worker, const struct group *group) {
-  return group->taken == GROUP_JOBS_MAX || group->took_ms > GROUP_MS ||
+  return group->passed || group->taken == GROUP_JOBS_MAX || group->took_ms > GROUP_MS ||
          mh_txn_changeset(worker->txn)->bytes_marked > GROUP_BYTES_MAX;
 }
 
@@ -127,9 +132,10 @@ static mh_status store_under_lock(struct mh_worker *worker, struct group *group,
   mh_commit *commit = NULL;
   size_t wanted = group->marked;
   group->marked = 0;
+  group->passed = false;
   mh_status status = mh_commit_begin(worker->store, 0, &commit, err);
   if (!status) status = mh_txn_renew(worker->txn, NULL, err);
-  for (bool over = false; !status && !over && group->marked < wanted;) status = evaluate_next(worker, group, true, &over, err);
+  for (bool over = false; !status && !over && !group->passed && group->marked < wanted;) status = evaluate_next(worker, group, true, &over, err);
   if (!status && group->marked && !mh_changeset_tables(mh_txn_changeset(worker->txn))) return store(worker, group, commit, err);
   mh_commit_abort(commit);
   return status;

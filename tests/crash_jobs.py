@@ -2,10 +2,11 @@
 """Kills workers with SIGKILL at random moments while they share jobs of every kind, and checks what is left.
 
 A round schedules jobs that each insert a row, chains of jobs in which each schedules the next, jobs that count in one
-document, jobs that fail, and a migration that is carried by jobs. Several workers serve them; one after the other is
-killed, and another takes its place, until nothing is pending. Then every job is over and has had its effects once: no
-row is missing or there twice, the count is right, what failed has left nothing but its error, every document was
-migrated once; and `check` finds nothing."""
+document, jobs that fail, jobs that cancel others, one that runs a migration to its end, and a series of migrations that
+is carried by jobs. Several workers serve them; one after the other is killed, and another takes its place, until nothing
+is pending; meanwhile `jobs cancel` cancels some. Then every job is over and has had its effects once: no row is missing or
+there twice, the count is right, what failed has left nothing but its error, what was canceled nothing at all, every
+document was migrated once; and `check` finds nothing."""
 
 import argparse
 import collections
@@ -27,7 +28,24 @@ M.start = mutation { handler = function(ctx)
   for n = 1, FAILING do ctx.scheduler:runAfter(0, "jobs:fail", { n = n }) end
   ctx.db:insert("counts", { n = 0 })
   for n = 1, COUNTED do ctx.scheduler:runAfter(n, "jobs:count", {}) end
-  migrations.runOne(ctx, M.migrate)
+  for n = 1, VICTIMS do
+    local victim = n % 2 == 0 and ctx.scheduler:runAfter(n, "jobs:victim", { n = n })
+    ctx.scheduler:runAfter(n, "jobs:cancel", { n = n, victim = victim or ctx.scheduler:runAfter(n, "jobs:victim", { n = n }) })
+  end
+  ctx.scheduler:runAfter(0, "jobs:whole", {})
+  migrations.runSerially(ctx, { M.migrate, M.last })
+end }
+M.victim = mutation { handler = function(ctx, args) ctx.db:insert("victims", args) end }
+M.cancel = mutation { handler = function(ctx, args) ctx.scheduler:cancel(args.victim) end }
+M.completed = migrations.define { table = "u", batchSize = BATCH, migrateOne = function(ctx, doc)
+  return { n = (doc.n or 0) + 1 }
+end }
+M.whole = mutation { handler = function(ctx)
+  migrations.runToCompletion(ctx, M.completed)
+  ctx.db:insert("wholes", { complete = true })
+end }
+M.last = migrations.define { table = "t", batchSize = BATCH, migrateOne = function(ctx, doc)
+  return { last = (doc.last or 0) + doc.n }
 end }
 M.add = mutation { args = { n = v.number() }, handler = function(ctx, args) ctx.db:insert("rows", { n = args.n }) end }
 M.link = mutation { handler = function(ctx, args)
@@ -60,7 +78,7 @@ M.states = query { handler = function(ctx)
 end }
 return M
 """
-SIZES = {"ROWS": 300, "CHAINS": 5, "LINKS": 60, "FAILING": 30, "COUNTED": 100, "BATCH": 50}
+SIZES = {"ROWS": 300, "CHAINS": 5, "LINKS": 60, "FAILING": 30, "COUNTED": 100, "VICTIMS": 60, "BATCH": 50}
 DOCUMENTS = 2000
 WORKERS = 3
 TIMEOUT_SECONDS = 120
@@ -98,8 +116,18 @@ def expect(what, found, expected):
         sys.exit(f"{what}: missing {dict(expected - found)}, beyond what should be there {dict(found - expected)}")
 
 
-def serve(store, chance, kills):
-    """Kills workers until nothing is pending; returns how many."""
+def cancel_some(store, chance, canceled):
+    """Cancels a job that inserts a row, and notes its number where that came before every worker."""
+    jobs = [job for job in json.loads(store.run("jobs", "--state", "pending", "--json")) if job["name"] == "jobs:add"]
+    if not jobs:
+        return
+    job = chance.choice(jobs)
+    if json.loads(store.run("jobs", "cancel", job["_id"], "--json"))[0]["canceled"]:
+        canceled.add(int(job["args"][0]["n"]))
+
+
+def serve(store, chance, kills, canceled):
+    """Kills workers until nothing is pending; returns how many. `canceled` gets the numbers of jobs that were."""
     workers = [store.worker() for _ in range(WORKERS)]
     killed, deadline = 0, time.monotonic() + TIMEOUT_SECONDS
     while store.call("pending"):
@@ -112,6 +140,7 @@ def serve(store, chance, kills):
             workers[at].communicate()
             workers[at] = store.worker()
             killed += 1
+        cancel_some(store, chance, canceled)
     for worker in workers:
         worker.terminate()
         _, stderr = worker.communicate(timeout=TIMEOUT_SECONDS)
@@ -120,24 +149,35 @@ def serve(store, chance, kills):
     return killed
 
 
-def check(store):
+def check(store, canceled):
     sizes = SIZES
-    expect("rows", sorted(store.rows("rows", lambda row: row["n"])), list(range(1, sizes["ROWS"] + 1)))
+    expect("rows", sorted(store.rows("rows", lambda row: row["n"])),
+           [n for n in range(1, sizes["ROWS"] + 1) if n not in canceled])
     expect("links", sorted(store.rows("links", lambda row: (row["chain"], row["left"]))),
            [(chain, left) for chain in range(1, sizes["CHAINS"] + 1) for left in range(1, sizes["LINKS"] + 1)])
     expect("counts", store.rows("counts", lambda row: row["n"]), [sizes["COUNTED"]])
-    expect("visits", store.rows("t", lambda row: (row["i"], row.get("n"))), [(i, 1) for i in range(DOCUMENTS)])
+    expect("visits", store.rows("t", lambda row: (row["i"], row.get("n"), row.get("last"))),
+           [(i, 1, 1) for i in range(DOCUMENTS)])
+    expect("visits in one", store.rows("u", lambda row: (row["i"], row.get("n"))), [(i, 1) for i in range(DOCUMENTS)])
+    expect("functions that ran it", store.rows("wholes", lambda row: row["complete"]), [True])
     expect("rows aside", sorted(store.rows("side", lambda row: row["of"])), list(range(DOCUMENTS)))
     states = store.call("states")
-    batches = states.pop("jobs:migrate success", 0)
-    if batches < DOCUMENTS // sizes["BATCH"]:
-        sys.exit(f"the migration of {DOCUMENTS} documents took {batches} jobs")
+    for migration in "migrate", "last":
+        batches = states.pop(f"jobs:{migration} success", 0)
+        if batches < DOCUMENTS // sizes["BATCH"]:
+            sys.exit(f"the migration of {DOCUMENTS} documents took {batches} jobs")
+    victims = store.rows("victims", lambda row: row["n"]) if "jobs:victim success" in states else []
+    if len(victims) != len(set(victims)) or len(victims) != states.pop("jobs:victim success", 0):
+        sys.exit(f"of the jobs that others cancel {victims} have left a row: {states}")
     expect("states", states, {
-        "jobs:add success": sizes["ROWS"], "jobs:link success": sizes["CHAINS"] * sizes["LINKS"],
-        "jobs:count success": sizes["COUNTED"], "jobs:fail failed": sizes["FAILING"]})
-    record = json.loads(store.run("status", "--json"))[0]
-    if record["state"] != "success" or record["processed"] != DOCUMENTS:
-        sys.exit(f"the status of the migration is {record}")
+        "jobs:add success": sizes["ROWS"] - len(canceled), "jobs:link success": sizes["CHAINS"] * sizes["LINKS"],
+        "jobs:count success": sizes["COUNTED"], "jobs:fail failed": sizes["FAILING"],
+        "jobs:cancel success": sizes["VICTIMS"], "jobs:whole success": 1,
+        **({"jobs:add canceled": len(canceled)} if canceled else {}),
+        **({"jobs:victim canceled": sizes["VICTIMS"] - len(victims)} if len(victims) < sizes["VICTIMS"] else {})})
+    records = json.loads(store.run("status", "--json"))
+    if len(records) != 3 or any(record["state"] != "success" or record["processed"] != DOCUMENTS for record in records):
+        sys.exit(f"the status of the migrations is {records}")
     store.run("check", "-q")
 
 
@@ -163,9 +203,11 @@ def main():
         while kills < options.kills:
             shutil.rmtree(store.directory / "mighost.db", ignore_errors=True)
             store.run("import", "t", "t.jsonl", "-q")
+            store.run("import", "u", "t.jsonl", "-q")
             store.call("start")
-            killed = serve(store, chance, options.kills - kills)
-            check(store)
+            canceled = set()
+            killed = serve(store, chance, options.kills - kills, canceled)
+            check(store, canceled)
             kills, rounds = kills + killed, rounds + 1
             print(f"round {rounds}: {killed} kills, {kills} in all", flush=True)
     print(f"{kills} kills in {rounds} rounds: every job was run exactly once")

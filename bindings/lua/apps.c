@@ -30,23 +30,23 @@ struct app {
   bool spent;                    /* a call ended at a limit: what the scripts keep may be what memory ended at */
 };
 
+/* Of a migration that a job carries. */
+struct script {
+  const mh_apps *apps;
+  struct mh_key job; /* with which it was opened */
+  mh_script *script;
+  struct script *next;
+};
+
 struct mh_apps {
   struct mh_script_options options; /* the texts are copies */
+  mh_store *store;                  /* of the worker; for one that hangs */
   char *scripts_root;
   struct app **apps;
   size_t count;
   struct app *last; /* whose call was the last */
   struct mh_lua_errands errands; /* of the transaction at hand; an app may be loaded again in the midst of it */
-  mh_store *store;               /* whose jobs are served; NULL: none are */
-  struct script *open;           /* of migrations that are carried */
-};
-
-/* The script of a migration that is carried. */
-struct script {
-  mh_script *script;
-  mh_apps *apps;
-  struct mh_key job; /* that it was opened for */
-  struct script *next;
+  struct script *open;
 };
 
 /* ---- apps ---- */
@@ -150,14 +150,6 @@ static mh_status call(struct request *request, lua_CFunction function, struct mh
   return mh_lua_call(request->app->host.lua, 1, 0, err);
 }
 
-static mh_status load(struct request *request, struct mh_error *err) {
-  struct app *app = request->app;
-  app->request = request; /* what runs when a file is loaded may hang as well */
-  mh_status status = call(request, find, err);
-  app->request = NULL;
-  return status;
-}
-
 /* Calls the function in the transaction, once. */
 static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_error *err) {
   struct app *app = request->app;
@@ -182,12 +174,8 @@ static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_e
 }
 
 static mh_status evaluate_request(struct request *request, mh_txn *txn, struct mh_error *err) {
-  struct app *app = request->app;
-  app->request = request;
-  mh_status status = mh_lua_errands_begin(request->errands, app->host.lua, request->transaction, txn, err);
-  if (!status) status = evaluate_once(request, txn, err);
-  app->request = NULL;
-  return status;
+  mh_status status = mh_lua_errands_begin(request->errands, request->app->host.lua, request->transaction, txn, err);
+  return status ? status : evaluate_once(request, txn, err);
 }
 
 /* ---- from the command line ---- */
@@ -240,13 +228,15 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
   mh_status status = find_target(apps, target, &request.app, name, sizeof name, err);
   if (status) return status;
   apps->last = request.app;
-  status = load(&request, err);
+  request.app->request = &request; /* loading a file may hang, too */
+  status = call(&request, find, err);
   if (!status) status = mh_txn_begin(store, &txn, err);
   if (!status) {
     status = mh_transact(txn, &transaction, stop, &transacted, err);
     mh_status rest = take_rest(txn, transacted.stored, called, &other);
     if (!status && (status = rest)) *err = other;
   }
+  request.app->request = NULL;
   if (status && !err->place[0]) mh_error_at(err, "%s", name);
   mh_txn_end(txn);
   return status;
@@ -290,16 +280,17 @@ static mh_status evaluate_job(void *self, struct mh_transaction *transaction, mh
   if (!status) status = find_app(apps, root, &request.app, err);
   if (!status) {
     apps->last = request.app;
-    status = load(&request, err);
+    request.app->request = &request;
+    status = call(&request, find, err);
     if (!status) status = evaluate_request(&request, txn, err);
+    request.app->request = NULL;
     request.app->spent = status == MH_LIMIT;
   }
   mh_buffer_free(&result); /* nobody asked for it */
   return status;
 }
 
-/* While a document is at hand its run is failed, and the job with it (migrations.c). Else the script is loaded or customRange
- * asked, and the next worker would hang there as well. */
+/* A call into C hangs while the script is opened, or its range is looked for: else the run knows better (migrations.c). */
 static void on_carried_hang(void *self, const struct mh_error *err, const char *document) {
   const struct script *open = self;
   const struct mh_script_options *options = &open->apps->options;
@@ -317,7 +308,7 @@ static mh_status open_carried(void *self, const struct mh_job *job, const struct
   mh_status status = copy_text(carried->reference, reference, sizeof reference, err);
   if (!status) status = copy_text(job->root, root, sizeof root, err);
   if (status) return status;
-  struct script *open = calloc(1, sizeof *open);
+  struct script *open = malloc(sizeof *open);
   if (!open) return mh_fail_nomem(err);
   *open = (struct script){.apps = apps, .job = job->document.key};
   size_t module = strcspn(reference, ":");

@@ -211,13 +211,60 @@ static void a_commit_that_its_writer_did_not_publish(void **state) {
   mh_kv_changes_close(changes);
 }
 
+static void data_path(const struct fixture *f, const char *suffix, char path[112]) {
+  snprintf(path, 112, "%s/data.mdb%s", f->store, suffix);
+}
+
+static void remove_data(struct fixture *f) {
+  char path[112];
+  data_path(f, "", path);
+  assert_int_equal(unlink(path), 0);
+}
+
+static void replace_data(struct fixture *f) {
+  char path[112], other[112];
+  data_path(f, "", path);
+  data_path(f, "2", other);
+  int fd = open(other, O_WRONLY | O_CREAT, 0600);
+  assert_true(fd >= 0 && close(fd) == 0);
+  assert_int_equal(rename(other, path), 0);
+}
+
+/* Nobody will ever wake one that sleeps behind a file that is not there any more. */
+static void a_store_that_is_gone(void **state) {
+  struct fixture *f = *state;
+  static const struct {
+    void (*changes)(struct fixture *f);
+    const char *says;
+    bool no_inotify;
+  } ways[] = {{remove_data, "was removed, or moved,", false}, {replace_data, "was replaced", false}, {remove_data, "was removed", true}};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    bool changed;
+    mh_kv_txn *snapshot;
+    mh_kv_changes *changes = open_changes(f, &snapshot);
+    mh_kv_changes_close(changes);
+    scene.no_inotify = ways[i].no_inotify;
+    scene.at_first = ways[i].changes;
+    OK(mh_kv_changes_open(f->kv, &changes, &f->err));
+    assert_int_equal(mh_kv_changes_wait(changes, snapshot, INFINITY, &stop, &changed, &f->err), MH_IO);
+    assert_non_null(strstr(f->err.message, ways[i].says));
+    assert_int_equal(scene.slept, 1);
+    mh_kv_end(snapshot);
+    mh_kv_changes_close(changes);
+    close_store(f);
+    char path[112];
+    data_path(f, "", path);
+    unlink(path);
+  }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(what_was_committed_before), TEST(a_commit_while_it_sleeps), TEST(commits_of_another_process),
       TEST(nothing_happens),           TEST(a_signal),                 TEST(without_inotify),
-      TEST(a_commit_that_its_writer_did_not_publish),
+      TEST(a_commit_that_its_writer_did_not_publish), TEST(a_store_that_is_gone),
   };
   return cmocka_run_group_tests_name("kv_changes", tests, NULL, NULL);
 }

@@ -140,6 +140,13 @@ static mh_status do_nothing(struct fixture *f, mh_txn *txn, const struct mh_job 
   return MH_OK;
 }
 
+/* Schedules one that was due before itself. */
+static mh_status into_the_past(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)f;
+  mh_status status = insert_n(txn, "docs", n, err);
+  return status ? status : schedule_in(txn, "nobody", n, job->scheduled - 1, NULL, err);
+}
+
 /* The job is seen to run, and ended from another thread, as one that never comes back is. */
 struct ending {
   struct fixture *f;
@@ -180,7 +187,7 @@ static const struct function FUNCTIONS[] = {
     {"cancel", cancel_itself},   {"cancel next", cancel_next},
     {"disturb", disturb},        {"commit", commit_itself},
     {"vain", make_in_vain},      {"nothing", do_nothing},
-    {NULL, NULL},
+    {"into the past", into_the_past}, {NULL, NULL},
 };
 
 static int setup(void **state) { return setup_working(state, FUNCTIONS); }
@@ -373,6 +380,21 @@ static void together_with_others(void **state) {
   assert_int_equal(count_pending(f), 0);
 }
 
+/* What one of them schedules comes before those that are due after it, as where each is run by itself. */
+static void together_in_order(void **state) {
+  struct fixture *f = *state;
+  schedule(f, "insert", 1, f->now - 9);
+  schedule(f, "into the past", 2, f->now - 8);
+  schedule(f, "insert", 3, f->now - 7);
+  schedule(f, "into the past", 4, f->now - 6);
+  schedule(f, "insert", 5, f->now - 5);
+  serve(f);
+  assert_string_equal(f->reported, "insert success\ninto the past success\nnobody failed: there is no function 'nobody'\n"
+                                   "insert success\ninto the past success\nnobody failed: there is no function 'nobody'\n"
+                                   "insert success\n");
+  assert_once_each(f, 6);
+}
+
 /* What came before one that ends the worker is stored. */
 static void together_with_the_last(void **state) {
   struct fixture *f = *state;
@@ -528,6 +550,7 @@ int main(void) {
       TEST(rows_that_are_long_over),
       TEST(together),
       TEST(together_with_others),
+      TEST(together_in_order),
       TEST(together_with_the_last),
       TEST(stopped),
       TEST(an_error_that_is_no_job_s),

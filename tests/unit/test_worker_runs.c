@@ -76,7 +76,9 @@ static mh_status insert_one(struct fixture *f, mh_txn *txn, const struct mh_job 
   return insert_n(txn, "docs", n, err);
 }
 
-static const struct function FUNCTIONS[] = {{"insert", insert_one}, {NULL, NULL}};
+static mh_status cancel_and_stop(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err);
+
+static const struct function FUNCTIONS[] = {{"insert", insert_one}, {"cancel and stop", cancel_and_stop}, {NULL, NULL}};
 
 /* ---- fixture ---- */
 
@@ -482,6 +484,89 @@ static void canceled(void **state) {
   assert_int_equal(count_pending(f), 0);
 }
 
+static mh_status cancel_at_120_and_die(struct migrating *migrating, int64_t n, struct mh_error *err) {
+  (void)err;
+  if (n != 120) return MH_OK;
+  ask(migrating->f, MH_REQUEST_CANCEL);
+  kill(getpid(), SIGKILL);
+  return MH_OK;
+}
+
+/* A worker dies with a cancel that it has not seen. */
+static void die_canceled(struct fixture *f) {
+  start(f, 2, (struct mh_carried_options){0});
+  close_store(f);
+  at_document = cancel_at_120_and_die;
+  int status;
+  assert_int_equal(waitpid(fork_worker(f), &status, 0) > 0 && WIFSIGNALED(status), true);
+  at_document = NULL;
+  open_store(f);
+  assert_int_equal(record_of(f, 0).state, MH_RUN_PENDING);
+}
+
+static void assert_canceled(struct fixture *f) {
+  assert_int_equal(record_of(f, 0).state, MH_RUN_CANCELED);
+  assert_in_range(record_of(f, 0).processed, 1, 120);
+  assert_int_equal(count_pending(f), 0);
+}
+
+/* What was asked of a worker that died is done by the next, or by who waits for it. */
+static void canceled_while_its_worker_died(void **state) {
+  struct fixture *f = *state;
+  struct mh_run_record record;
+  bool done;
+  die_canceled(f);
+  serve(f);
+  assert_string_equal(f->reported, "first canceled\n");
+  assert_canceled(f);
+  die_canceled(f);
+  OK(mh_control_wait(f->store, "first", 0, &record, &done, &f->err));
+  assert_true(done);
+  assert_int_equal(record.state, MH_RUN_CANCELED);
+  assert_canceled(f);
+  start(f, 1, (struct mh_carried_options){0}); /* nothing more is asked of it */
+  serve(f);
+  assert_succeeded(f, 0);
+}
+
+/* One that is started again is another run: nothing was asked of that. */
+static void started_again_after_its_worker_died(void **state) {
+  struct fixture *f = *state;
+  struct mh_error cause;
+  die_canceled(f);
+  mh_fail(&cause, MH_SCRIPT, "no");
+  OK(mh_run_fail(f->store, "first", &cause, "", &f->err));
+  assert_int_equal(record_of(f, 0).state, MH_RUN_FAILED);
+  start(f, 1, (struct mh_carried_options){0});
+  serve(f);
+  assert_succeeded(f, 0);
+}
+
+static mh_status cancel_and_stop(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)txn, (void)job, (void)n, (void)err;
+  ask(f, MH_REQUEST_CANCEL);
+  atomic_store(&f->stop, true);
+  return MH_OK;
+}
+
+static mh_status schedule_stop_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
+  (void)err;
+  if (n == 120) schedule(migrating->f, "cancel and stop", 0, migrating->f->now);
+  return MH_OK;
+}
+
+/* A worker that is told to stop leaves nothing pending that was asked to end. */
+static void canceled_while_its_worker_stopped(void **state) {
+  struct fixture *f = *state;
+  start(f, 2, (struct mh_carried_options){0});
+  at_document = schedule_stop_at_120;
+  batch_size = 1;
+  serve(f);
+  assert_int_equal(record_of(f, 0).state, MH_RUN_CANCELED);
+  assert_in_range(record_of(f, 0).processed, 1, DOCUMENTS - 1);
+  assert_int_equal(count_pending(f), 0);
+}
+
 /* ---- only some jobs ---- */
 
 static void only_a_series(void **state) {
@@ -618,6 +703,9 @@ int main(void) {
       TEST(stopped),
       TEST(paused),
       TEST(canceled),
+      TEST(canceled_while_its_worker_died),
+      TEST(started_again_after_its_worker_died),
+      TEST(canceled_while_its_worker_stopped),
       TEST(only_a_series),
       TEST(only_one_that_is_paused),
       TEST(one_that_another_worker_is_at),
