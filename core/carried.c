@@ -85,9 +85,9 @@ static void note_next(struct mh_slice arguments, struct mh_run_record *record) {
   record->next[used] = 0;
 }
 
-/* What remains of a run that starts over: the worker drops its watch when it does, and what it skipped. */
+/* What remains of a run that starts over: whoever takes it up drops its watch then, and what it skipped. */
 static void forget_progress(struct mh_run_record *record, double now) {
-  struct mh_run_record fresh = {.number = record->number, .watch = record->watch, .latest_start = now};
+  struct mh_run_record fresh = {.number = record->number, .watch = record->watch, .anew = true, .latest_start = now};
   memcpy(fresh.name, record->name, sizeof fresh.name);
   memcpy(fresh.table, record->table, sizeof fresh.table);
   memcpy(fresh.script, record->script, sizeof fresh.script);
@@ -103,7 +103,7 @@ mh_status mh_carried_begin(mh_txn *txn, struct mh_run_record *record, struct mh_
     return mh_fail(err, MH_INVALID, "%s has no reference that it is found by", record->name);
   const struct mh_job_request request = {
       .name = carried.reference, .root = root, .arguments = arguments, .scheduled = now};
-  if (carried.options.reset || carried.options.has_cursor || !record->latest_start) forget_progress(record, now);
+  if (carried.options.reset || carried.options.has_cursor || record->latest_start <= 0) forget_progress(record, now);
   mh_status status = mh_control_forget(txn, record->name, err); /* what was asked of one before */
   if (!status) status = mh_job_schedule(txn, &request, record->job, err);
   record->state = MH_RUN_PENDING;

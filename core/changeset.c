@@ -252,6 +252,15 @@ mh_status mh_changeset_expect(mh_changeset *changeset, mh_space space, struct mh
   return MH_OK;
 }
 
+size_t mh_changeset_tables(const mh_changeset *changeset) {
+  size_t count = changeset->pending_count;
+  for (; count; count--) {
+    const struct mh_written *written = mh_changeset_written(changeset, changeset->pending[count - 1]->documents);
+    if (written && written->count) break;
+  }
+  return count;
+}
+
 mh_status mh_changeset_add_pending(mh_changeset *changeset, const struct mh_table *table, struct mh_error *err) {
   struct mh_table *copy = mh_arena_alloc(changeset->arena, sizeof *copy);
   size_t bytes = (changeset->pending_count + 1) * sizeof *changeset->pending;

@@ -385,7 +385,7 @@ static mh_status make_pending(mh_commit *commit, const mh_changeset *changeset, 
                               struct mh_error *err) {
   mh_status status = MH_OK;
   if (commit->aside) return MH_OK; /* it makes none; the spaces are those of the changeset it stands beside */
-  for (size_t i = 0; !status && i < changeset->pending_count; i++) {
+  for (size_t i = 0; !status && i < changeset->pending_count && i < commit->spare_tables; i++) {
     const struct mh_table *table = changeset->pending[i];
     mh_space documents = commit->spare + 2 * (mh_space)i;
     if (any_written(mh_changeset_written(changeset, table->documents), sequence)) {

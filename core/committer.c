@@ -35,7 +35,7 @@ void mh_store_batch(mh_store *store, struct mh_lineage *lineage, const struct mh
                     const struct mh_run_record *record, struct mh_stored *stored) {
   mh_commit *commit = NULL;
   stored->result = (struct mh_batch_result){0};
-  stored->status = mh_commit_begin(store, batch->changes->pending_count, &commit, &stored->error);
+  stored->status = mh_commit_begin(store, mh_changeset_tables(batch->changes), &commit, &stored->error);
   if (!stored->status) mh_store_batch_locked(commit, lineage, batch, record, stored);
 }
 

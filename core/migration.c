@@ -31,6 +31,7 @@ static const struct mh_member MEMBERS[] = {
     MH_MEMBER_TEXT(RECORD, code),
     MH_MEMBER(RECORD, MH_MEMBER_U64, number),
     MH_MEMBER(RECORD, MH_MEMBER_U64, watch),
+    MH_MEMBER(RECORD, MH_MEMBER_FLAG, anew),
     MH_MEMBER(RECORD, MH_MEMBER_U64, history),
     MH_MEMBER(RECORD, MH_MEMBER_FLAG, at_end),
     MH_MEMBER_BYTES(RECORD, range, range_size),

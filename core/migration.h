@@ -49,6 +49,7 @@ struct mh_run_record {
   char code[1025];        /* see struct mh_migration; "" where it is longer */
   uint64_t number;        /* of the run's lock; the same for all runs of this name */
   uint64_t watch;         /* 0 when the table is not watched: before the start and after success */
+  bool anew;              /* it is to start over and has not yet: its watch is of the run before */
   uint64_t history;       /* number of its line in the history (history.h); 0: none */
   enum mh_run_state state;
   bool has_cursor, at_end; /* at_end: the walk is over, and only what it did not meet is left */

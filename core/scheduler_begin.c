@@ -42,10 +42,11 @@ static mh_status check_job(struct mh_running *run, struct mh_error *err) {
 }
 
 /* Whether it starts from the beginning, or from a cursor that is given, rather than going on; `found`: it has a record. One that
- * a function started may have ended before it ran. */
+ * a function started, or started over, may have ended before it ran. */
 static bool begins(const struct mh_running *run, bool found) {
   const struct mh_run_record *record = run->record;
-  return !found || run->options->reset || run->options->cursor || (!record->watch && record->state != MH_RUN_SUCCESS);
+  return !found || run->options->reset || run->options->cursor || record->anew ||
+         (!record->watch && record->state != MH_RUN_SUCCESS);
 }
 
 /* Calls customRange, at the time `begins_ms`; without one the range has no bytes. `count`: its documents too. */

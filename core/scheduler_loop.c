@@ -146,8 +146,8 @@ static mh_status step_under_lock(struct mh_running *run, struct mh_error *err) {
       mh_commit_abort(commit);
       return status;
     }
-    if (batch.changes->pending_count > pending_tables) { /* it makes tables: their spaces come before the lock */
-      pending_tables = batch.changes->pending_count;
+    if (mh_changeset_tables(batch.changes) > pending_tables) { /* it makes tables: their spaces come before the lock */
+      pending_tables = mh_changeset_tables(batch.changes);
       mh_commit_abort(commit);
       continue;
     }

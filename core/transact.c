@@ -56,7 +56,7 @@ static mh_status attempt(mh_txn *txn, struct mh_transaction *transaction, struct
   const mh_changeset *changes = mh_txn_changeset(txn);
   *done = !wrote(changes);
   if (status || *done) return status;
-  status = mh_commit_begin(mh_txn_store(txn), changes->pending_count, &commit, err);
+  status = mh_commit_begin(mh_txn_store(txn), mh_changeset_tables(changes), &commit, err);
   if (!status) status = store(commit, changes, transacted, err);
   *done = transacted->stored;
   return status;
@@ -73,11 +73,12 @@ static mh_status evaluate_locked(mh_txn *txn, struct mh_transaction *transaction
     transaction->locked = false;
     *done = !transaction->commits_itself;
     const mh_changeset *changes = mh_txn_changeset(txn);
-    if (!status && *done && wrote(changes) && changes->pending_count <= pending) return store(commit, changes, transacted, err);
+    size_t tables = mh_changeset_tables(changes);
+    if (!status && *done && wrote(changes) && tables <= pending) return store(commit, changes, transacted, err);
     mh_commit_abort(commit);
     if (!*done) return MH_OK;
     if (status || !wrote(changes)) return status;
-    pending = changes->pending_count; /* it makes tables: their spaces come before the lock */
+    pending = tables; /* it makes tables: their spaces come before the lock */
   }
 }
 

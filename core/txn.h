@@ -134,6 +134,9 @@ mh_status mh_changeset_expect(mh_changeset *changeset, mh_space space, struct mh
                               bool found, struct mh_error *err);
 /* Adds a copy of `table` to `pending`. It comes to be if anything in it is applied: so a savepoint needs not cover it. */
 mh_status mh_changeset_add_pending(mh_changeset *changeset, const struct mh_table *table, struct mh_error *err);
+/* Of how many of `pending` a commit needs the spaces: those up to the last that has a document. A process has only so many, so
+ * those of tables that were rolled back are not to be made again and again. */
+size_t mh_changeset_tables(const mh_changeset *changeset);
 
 /* Ends the evaluation of the document `key`: what was written since the last mark is its part. */
 mh_status mh_changeset_mark(mh_changeset *changeset, const struct mh_key *key, struct mh_error *err);

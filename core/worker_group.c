@@ -122,7 +122,7 @@ static mh_status store(struct mh_worker *worker, struct group *group, mh_commit 
 static mh_status store_beside_others(struct mh_worker *worker, struct group *group, struct mh_error *err) {
   mh_commit *commit = NULL;
   if (!group->marked) return MH_OK;
-  mh_status status = mh_commit_begin(worker->store, mh_txn_changeset(worker->txn)->pending_count, &commit, err);
+  mh_status status = mh_commit_begin(worker->store, mh_changeset_tables(mh_txn_changeset(worker->txn)), &commit, err);
   return status ? status : store(worker, group, commit, err);
 }
 
@@ -136,7 +136,7 @@ static mh_status store_under_lock(struct mh_worker *worker, struct group *group,
   mh_status status = mh_commit_begin(worker->store, 0, &commit, err);
   if (!status) status = mh_txn_renew(worker->txn, NULL, err);
   for (bool over = false; !status && !over && !group->passed && group->marked < wanted;) status = evaluate_next(worker, group, true, &over, err);
-  if (!status && group->marked && !mh_txn_changeset(worker->txn)->pending_count) return store(worker, group, commit, err);
+  if (!status && group->marked && !mh_changeset_tables(mh_txn_changeset(worker->txn))) return store(worker, group, commit, err);
   mh_commit_abort(commit);
   return status;
 }

@@ -83,13 +83,13 @@ static mh_status print_json(const struct mh_asked *asked, size_t count, struct m
   return mh_fail_nomem(err);
 }
 
-static mh_status print_lines(const struct mh_cli *cli, const struct mh_asking *asking, const struct mh_asked *asked,
-                             size_t count, struct mh_error *err) {
+static mh_status print_lines(const struct mh_cli *cli, mh_store *store, const struct mh_asking *asking,
+                             const struct mh_asked *asked, size_t count, struct mh_error *err) {
   mh_status status = MH_OK;
   if (count == 0) printf("%s on %s\n", asking->none, cli->db);
   for (size_t i = 0; !status && i < count; i++) {
     mh_print_plain(stdout, asked[i].record.name);
-    status = asking->tell(cli, &asked[i], err);
+    status = asking->tell(cli, store, &asked[i], err);
     putchar('\n');
   }
   return status;
@@ -118,7 +118,7 @@ int mh_ask(const struct mh_cli *cli, const struct mh_command *command, const str
   if (!status) status = take_records(records, record_count, all, &asking->control, &asked, &count, &err);
   if (!status) status = ask_all(store, &asking->control, asked, count, &err);
   if (!status && cli->json) status = print_json(asked, count, &err);
-  if (!status && !cli->json && !cli->quiet) status = print_lines(cli, asking, asked, count, &err);
+  if (!status && !cli->json && !cli->quiet) status = print_lines(cli, store, asking, asked, count, &err);
   free(asked);
   free(records);
   mh_store_close(store);

@@ -18,7 +18,7 @@ struct mh_asking {
   struct mh_control control;
   const char *none; /* what is said where --all finds none: "nothing is running" */
   /* Says in a line, without its end, what became of it, its name already printed: "add_role" ": canceled at ..." */
-  mh_status (*tell)(const struct mh_cli *cli, const struct mh_asked *asked, struct mh_error *err);
+  mh_status (*tell)(const struct mh_cli *cli, mh_store *store, const struct mh_asked *asked, struct mh_error *err);
 };
 
 /* How long a run is waited for: a batch without a size takes some 10 ms; one that has a size may take long. */

@@ -10,8 +10,8 @@ static const struct mh_option options[] = {
     {0},
 };
 
-static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, struct mh_error *err) {
-  if (asked->asked) return mh_tell_canceled(cli, &asked->record, err);
+static mh_status tell(const struct mh_cli *cli, mh_store *store, const struct mh_asked *asked, struct mh_error *err) {
+  if (asked->asked) return mh_tell_canceled(cli, store, &asked->record, err);
   printf(" is not running (%s); nothing to cancel", mh_run_state_name(asked->record.state));
   return MH_OK;
 }

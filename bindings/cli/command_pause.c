@@ -11,7 +11,8 @@ static const struct mh_option options[] = {
     {0},
 };
 
-static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, struct mh_error *err) {
+static mh_status tell(const struct mh_cli *cli, mh_store *store, const struct mh_asked *asked, struct mh_error *err) {
+  (void)store;
   const struct mh_run_record *record = &asked->record;
   char extent[96];
   mh_record_extent(record, extent, sizeof extent);

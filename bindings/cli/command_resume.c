@@ -15,7 +15,8 @@ static const struct mh_option options[] = {
     {0},
 };
 
-static mh_status tell_dead(const struct mh_cli *cli, const struct mh_run_record *record, struct mh_error *err) {
+static mh_status tell_dead(const struct mh_cli *cli, mh_store *store, const struct mh_run_record *record,
+                           struct mh_error *err) {
   char extent[96];
   mh_record_extent(record, extent, sizeof extent);
   if (record->state == MH_RUN_PENDING)
@@ -25,14 +26,14 @@ static mh_status tell_dead(const struct mh_cli *cli, const struct mh_run_record 
     return MH_OK;
   }
   printf(" is %s at %s documents, and no process works on it", mh_run_state_name(record->state), extent);
-  return mh_record_print_command(cli, "; resume with: ", record, NULL, "", err);
+  return mh_record_print_way_on(cli, store, "; ", record, "", err);
 }
 
-static mh_status tell(const struct mh_cli *cli, const struct mh_asked *asked, struct mh_error *err) {
+static mh_status tell(const struct mh_cli *cli, mh_store *store, const struct mh_asked *asked, struct mh_error *err) {
   const struct mh_run_record *record = &asked->record;
   bool was_paused = asked->before.state == MH_RUN_PAUSED;
   char extent[96];
-  if (!asked->asked || record->state == MH_RUN_PENDING) return tell_dead(cli, record, err);
+  if (!asked->asked || record->state == MH_RUN_PENDING) return tell_dead(cli, store, record, err);
   mh_record_extent(record, extent, sizeof extent);
   if (!mh_run_is_live(record->state))
     printf(" ended before it was resumed (%s)", mh_run_state_name(record->state));

@@ -5,6 +5,7 @@
 
 #include "lookup.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 /* What the command line asks for. */
@@ -17,6 +18,23 @@ struct request {
 };
 
 /* ---- the operands ---- */
+
+/* For an operand that is neither a script nor an object: what it seems to be meant for. */
+static mh_status refuse_operand(const struct request *request, size_t place, struct mh_error *err) {
+  const char *operand = request->scripts[place], *root = request->own[MH_FLAG_SCRIPTS].text;
+  size_t module = strcspn(operand, ":");
+  mh_path script;
+  if (place > 0 && strchr("[\"0123456789", *operand))
+    return mh_fail(err, MH_USAGE, "'%.80s' cannot be the arguments: they are one JSON object, such as {\"name\": \"Ann\"}",
+                   operand);
+  bool fits = (size_t)snprintf(script, sizeof script, "%s/%.*s.lua%s", root ? root : "scripts", (int)module, operand,
+                               operand + module) < sizeof script;
+  char *file = fits ? strndup(script, mh_script_file_size(script)) : NULL;
+  bool found = file && access(file, F_OK) == 0;
+  free(file);
+  if (found) return mh_fail(err, MH_USAGE, "'%s' is not a script; did you mean %s?", operand, script);
+  return mh_fail(err, MH_USAGE, "'%s' is not a script: SCRIPT.lua or SCRIPT.lua:EXPORT", operand);
+}
 
 /* SCRIPT.lua[:EXPORT]..., the last one perhaps JSON. */
 static mh_status take_operands(const struct mh_arguments *arguments, struct request *request, struct mh_error *err) {
@@ -32,8 +50,7 @@ static mh_status take_operands(const struct mh_arguments *arguments, struct requ
     return mh_fail(err, MH_USAGE, "JSON goes with one script, and here are %zu; say it with flags, or name the others "
                                   "in \"next\"", request->script_count);
   for (size_t i = 0; i < request->script_count; i++)
-    if (!mh_is_script(request->scripts[i]))
-      return mh_fail(err, MH_USAGE, "'%s' is not a script: SCRIPT.lua or SCRIPT.lua:EXPORT", request->scripts[i]);
+    if (!mh_is_script(request->scripts[i])) return refuse_operand(request, i, err);
   if (request->script_count || request->own[MH_FLAG_CODE].given) return MH_OK;
   return mh_fail(err, MH_USAGE, "run needs SCRIPT.lua[:EXPORT], or -e CODE --table T");
 }

@@ -2,6 +2,7 @@
 #include "migration_names.h"
 #include "records.h"
 #include "script_changed.h"
+#include "shown_paths.h"
 #include "status_table.h"
 #include "status_watch.h"
 
@@ -47,13 +48,13 @@ static mh_status print_skipped_note(const struct mh_cli *cli, const struct mh_ru
 }
 
 /* How to go on with one that is unfinished, and what it costs until then. */
-static mh_status print_way_on(const struct mh_cli *cli, const mh_catalogue *catalogue,
-                              const struct mh_run_record *record, struct mh_error *err) {
-  if (record->watch && !mh_catalogue_watch(catalogue, record->watch)) /* its table was replaced */
-    return mh_record_print_command(cli, "  start over with: ", record, "--reset", "\n", err);
-  mh_status status = MH_OK;
-  if (!only_skipped(record)) status = mh_record_print_command(cli, "  resume with: ", record, NULL, "\n", err);
-  if (status || !record->watch) return status; /* it never began */
+static mh_status print_way_on(const struct mh_cli *cli, mh_store *store, const struct mh_run_record *record,
+                              struct mh_error *err) {
+  bool replaced;
+  mh_status status = mh_record_is_replaced(store, record, &replaced, err);
+  if (!status && (replaced || !only_skipped(record)))
+    status = mh_record_print_way_on(cli, store, "  ", record, "\n", err);
+  if (status || replaced || !record->watch) return status; /* nothing is noted of it: it never began, or no more */
   fputs("  until it is finished, writes to ", stdout);
   mh_print_plain(stdout, record->table);
   return mh_name_print_command(cli, " are noted in its change log; to give it up: ", "forget", record->name, "\n", err);
@@ -74,8 +75,8 @@ static void print_next_note(const struct mh_run_record *record) {
   puts(*name ? ", ..." : "");
 }
 
-static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catalogue,
-                             const struct mh_run_record *record, bool changed, struct mh_error *err) {
+static mh_status print_notes(const struct mh_cli *cli, mh_store *store, const struct mh_run_record *record, bool changed,
+                             struct mh_error *err) {
   mh_figure documents;
   mh_status status = MH_OK;
   print_error_note(cli, record);
@@ -84,8 +85,11 @@ static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catal
     printf("  others rewrote %s behind the cursor, which it was not given again\n",
            mh_things_text(record->rewritten, "document", documents));
   if (changed) {
+    char script[sizeof record->script];
+    strcpy(script, record->script);
+    mh_show_paths(script);
     fputs("  ", stdout);
-    mh_print_plain(stdout, record->script);
+    mh_print_plain(stdout, script);
     puts(" has changed since (--reset begins again with the new one)");
   }
   if (record->state == MH_RUN_PENDING)
@@ -93,40 +97,27 @@ static mh_status print_notes(const struct mh_cli *cli, const mh_catalogue *catal
   if (record->state == MH_RUN_PAUSED)
     status = mh_name_print_command(cli, "  go on with: ", "resume", record->name, "\n", err);
   if (!status && record->skipped) status = print_skipped_note(cli, record, err);
-  if (!status && mh_record_unfinished(record)) status = print_way_on(cli, catalogue, record, err);
+  if (!status && mh_record_unfinished(record)) status = print_way_on(cli, store, record, err);
   return status;
 }
 
 /* ---- as a table ---- */
 
-static mh_status print_rows(const struct mh_cli *cli, const mh_catalogue *catalogue,
-                            const struct mh_run_record *records, size_t count, const char *scripts_root,
-                            struct mh_error *err) {
+static mh_status print_table(const struct mh_cli *cli, mh_store *store, const struct mh_run_record *records,
+                             size_t count, const char *scripts_root, struct mh_error *err) {
   struct mh_status_table table;
   struct mh_script_checks checks = {0};
   mh_status status = MH_OK;
-  mh_status_table_fit(&table, cli, records, count);
-  mh_status_table_titles(&table, stdout);
-  for (size_t i = 0; !status && i < count; i++) {
-    mh_status_table_row(&table, &records[i], stdout);
-    status = print_notes(cli, catalogue, &records[i], mh_script_changed(&checks, &records[i], scripts_root), err);
-  }
-  return status;
-}
-
-static mh_status print_table(const struct mh_cli *cli, mh_store *store, const struct mh_run_record *records,
-                             size_t count, const char *scripts_root, struct mh_error *err) {
-  mh_kv_txn *snapshot = NULL;
-  mh_catalogue *catalogue = NULL;
-  uint64_t number;
   if (count == 0) {
     printf("no migration has run on %s\n", cli->db);
     return MH_OK;
   }
-  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
-  mh_kv_end(snapshot); /* a reader that lasts as long as scripts are looked at would keep pages from being used again */
-  if (!status) status = print_rows(cli, catalogue, records, count, scripts_root, err);
-  mh_catalogue_drop(catalogue);
+  mh_status_table_fit(&table, cli, records, count);
+  mh_status_table_titles(&table, stdout);
+  for (size_t i = 0; !status && i < count; i++) {
+    mh_status_table_row(&table, &records[i], stdout);
+    status = print_notes(cli, store, &records[i], mh_script_changed(&checks, &records[i], scripts_root), err);
+  }
   return status;
 }
 

@@ -39,7 +39,10 @@ static mh_status add_file(struct mh_series *series, const char *directory, const
   if ((size_t)written >= sizeof path) return mh_fail(err, MH_INVALID, "the path %.100s... is too long", path);
   if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return MH_OK;
   mh_status status = mh_series_add(series, path, err);
-  if (!status || err->code != MH_SCRIPT_RETURNS_OTHER) return status;
+  if (!status) return MH_OK;
+  bool returns_other = err->code == MH_SCRIPT_RETURNS_OTHER || err->code == MH_SCRIPT_RETURNS_QUERY ||
+                       err->code == MH_SCRIPT_RETURNS_MUTATION;
+  if (!returns_other) return status;
   char reason[sizeof err->place + sizeof err->message];
   mh_error_text(err, reason, sizeof reason);
   mh_print_notice(series->cli, "skipped: %.*s", (int)strcspn(reason, ";"), reason); /* without the advice behind it */

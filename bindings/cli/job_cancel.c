@@ -118,11 +118,12 @@ static mh_status print_over(const struct mh_cli *cli, const struct canceling *ca
   return MH_OK;
 }
 
-static mh_status print_line(const struct mh_cli *cli, const struct canceling *canceling, struct mh_error *err) {
+static mh_status print_line(const struct mh_cli *cli, mh_store *store, const struct canceling *canceling,
+                            struct mh_error *err) {
   bool stopped = canceling->canceled || canceling->asked, carries = canceling->record.name[0];
   mh_print_line_slice(stdout, mh_slice_text(stopped && carries ? canceling->record.name : canceling->name));
   if (!stopped) return print_over(cli, canceling, err);
-  if (carries) return mh_tell_canceled(cli, &canceling->record, err);
+  if (carries) return mh_tell_canceled(cli, store, &canceling->record, err);
   printf(" (%s) is canceled", canceling->id);
   return MH_OK;
 }
@@ -130,7 +131,7 @@ static mh_status print_line(const struct mh_cli *cli, const struct canceling *ca
 static mh_status print_lines(const struct mh_cli *cli, const struct cancellation *cancellation, struct mh_error *err) {
   mh_status status = MH_OK;
   for (size_t i = 0; !status && i < cancellation->count; i++) {
-    status = print_line(cli, &cancellation->jobs[i], err);
+    status = print_line(cli, cancellation->store, &cancellation->jobs[i], err);
     putchar('\n');
   }
   return status;

@@ -5,6 +5,7 @@
 #include "../../core/utf8.h"
 #include "../../core/worker.h"
 #include "render.h"
+#include "shown_paths.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,7 @@ static mh_status add_row(void *self, const struct mh_job *job, struct mh_error *
   copy_text(job->id, row->id, sizeof row->id);
   copy_text(job->name, row->name, sizeof row->name);
   copy_text(job->error, row->error, sizeof row->error);
+  mh_show_paths(row->error);
   mh_status status = copy_arguments(job->arguments, row->arguments, sizeof row->arguments, err);
   if (!status && job->state == MH_JOB_PENDING && job->scheduled <= mh_epoch_ms())
     status = mh_job_is_running(reading->store, job, &row->running, err);

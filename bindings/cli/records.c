@@ -1,8 +1,10 @@
 #include "records.h"
 #include "figures.h"
 #include "render.h"
+#include "shown_paths.h"
 #include "../../core/json.h"
 #include "../../core/migration_status.h"
+#include "../lua/migrations.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +76,8 @@ void mh_record_fault(const struct mh_run_record *record, struct mh_error *fault,
   if (record->error_id[0])
     snprintf(document, MH_DOCUMENT_PLACE_BYTES, "%s/%s", record->table, record->error_id);
   mh_document_fault(document, record->script, record->error_place, record->error, fault);
+  mh_show_paths(fault->place);
+  mh_show_paths(fault->message);
 }
 
 mh_status mh_records_print_json(const struct mh_run_record *records, size_t count, struct mh_error *err) {
@@ -133,17 +137,56 @@ static mh_status print_command(const char *before, bool ok, struct mh_buffer *co
   return ok ? MH_OK : mh_fail_nomem(err);
 }
 
+/* The script of a record, with --scripts where it has another root by itself. */
+static bool add_script(struct mh_buffer *command, const struct mh_run_record *record) {
+  char script[sizeof record->script], root[sizeof record->scripts_root];
+  strcpy(script, record->script);
+  strcpy(root, record->scripts_root);
+  bool own_root = !*root || mh_script_has_root(script, root);
+  mh_show_paths(script);
+  mh_show_paths(root);
+  return mh_command_file(command, script) &&
+         (own_root || (mh_command_word(command, "--scripts") && mh_command_word(command, root)));
+}
+
+static bool add_code(struct mh_buffer *command, const struct mh_run_record *record) {
+  return mh_buffer_append_text(command, " ") && mh_buffer_append_text(command, record->code) &&
+         (!record->scripts_root[0] ||
+          (mh_command_word(command, "--scripts") && mh_command_word(command, record->scripts_root)));
+}
+
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err) {
   struct mh_buffer command = {0};
   if (!record->script[0] && !record->code[0]) return MH_OK;
   bool ok = mh_command_begin(cli, &command) &&
-            (record->script[0] ? mh_command_file(&command, record->script)
-                               : mh_buffer_append_text(&command, " ") && mh_buffer_append_text(&command, record->code)) &&
-            (!record->scripts_root[0] ||
-             (mh_command_word(&command, "--scripts") && mh_command_word(&command, record->scripts_root))) &&
+            (record->script[0] ? add_script(&command, record) : add_code(&command, record)) &&
             (!flag || mh_command_word(&command, flag));
   return print_command(before, ok, &command, after, err);
+}
+
+mh_status mh_record_is_replaced(mh_store *store, const struct mh_run_record *record, bool *replaced,
+                                struct mh_error *err) {
+  mh_kv_txn *snapshot = NULL;
+  mh_catalogue *catalogue = NULL;
+  uint64_t number;
+  *replaced = false;
+  if (!record->watch || record->anew) return MH_OK;
+  mh_status status = mh_store_snapshot(store, &snapshot, &catalogue, &number, err);
+  if (!status) *replaced = !mh_catalogue_watch(catalogue, record->watch);
+  mh_catalogue_drop(catalogue);
+  mh_kv_end(snapshot);
+  return status;
+}
+
+mh_status mh_record_print_way_on(const struct mh_cli *cli, mh_store *store, const char *before,
+                                 const struct mh_run_record *record, const char *after, struct mh_error *err) {
+  bool replaced;
+  char verb[64];
+  mh_status status = mh_record_is_replaced(store, record, &replaced, err);
+  if (status) return status;
+  snprintf(verb, sizeof verb, "%s%s with: ", before, replaced ? "start over" : "resume");
+  return mh_record_print_command(cli, verb, record, replaced ? "--reset" : NULL, after, err);
 }
 
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,

@@ -52,6 +52,11 @@ bool mh_command_begin(const struct mh_cli *cli, struct mh_buffer *command);
  * at all where that was too long to be kept. */
 mh_status mh_record_print_command(const struct mh_cli *cli, const char *before, const struct mh_run_record *record,
                                   const char *flag, const char *after, struct mh_error *err);
+/* Whether the table was replaced since it began, so that it cannot be resumed. */
+mh_status mh_record_is_replaced(mh_store *store, const struct mh_run_record *record, bool *replaced, struct mh_error *err);
+/* How one that is unfinished goes on: `before`, "resume with: " or, where that cannot be, "start over with: ", and the command. */
+mh_status mh_record_print_way_on(const struct mh_cli *cli, mh_store *store, const char *before,
+                                 const struct mh_run_record *record, const char *after, struct mh_error *err);
 /* The same of "mighost VERB NAME" (name: NULL for none). */
 mh_status mh_name_print_command(const struct mh_cli *cli, const char *before, const char *verb, const char *name,
                                 const char *after, struct mh_error *err);

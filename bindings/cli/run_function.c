@@ -3,6 +3,7 @@
 #include "pretty.h"
 #include "render.h"
 #include "script_limits.h"
+#include "shown_paths.h"
 #include "stop.h"
 #include "who.h"
 #include "../lua/apps.h"
@@ -52,7 +53,11 @@ static void on_output(void *self, struct mh_slice text) {
 static void on_report(void *self, const struct mh_job_report *report) {
   const struct mh_cli *cli = self;
   if (report->state != MH_JOB_FAILED) return;
-  mh_print_error(cli, report->error);
+  struct mh_error shown = *report->error;
+  mh_show_paths(shown.place);
+  mh_show_paths(shown.message);
+  mh_error_at(&shown, "%.*s failed", (int)report->name.size, (const char *)report->name.data);
+  mh_print_error(cli, &shown);
 }
 
 /* Runs what the call scheduled, and that in turn. */
@@ -88,7 +93,8 @@ static int call(const struct mh_cli *cli, const struct mh_option_value *own, mh_
                 const char *target, struct mh_slice arguments) {
   struct mh_called called = {0};
   struct mh_error err;
-  _Atomic bool *stop = mh_stop_on_signal(NULL);
+  static const char stopping[] = "stopping after the call, or the batch, at hand; press Ctrl-C again to kill";
+  _Atomic bool *stop = mh_stop_on_signal(cli->quiet ? NULL : stopping);
   mh_status status = mh_apps_call(apps, store, target, arguments, stop, &called, &err);
   int result = MH_EXIT_OK;
   mh_print_output(mh_buffer_slice(&called.output));

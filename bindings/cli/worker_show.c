@@ -5,6 +5,7 @@
 #include "record_line.h"
 #include "records.h"
 #include "render.h"
+#include "shown_paths.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,10 +31,6 @@ static void end_line(FILE *line, char **text, const size_t *size) {
 
 /* ---- jobs of functions ---- */
 
-static const char *error_of(const struct mh_job_report *report, char *text, size_t size) {
-  return report->error ? mh_error_text(report->error, text, size) : "";
-}
-
 /* "22:00:05 backfill:run failed, 3.2 ms, 5.0 s late: scripts/backfill.lua:5: ..." */
 static void print_job(const struct mh_worker_show *show, const struct mh_job_report *report) {
   static const enum mh_style styles[] = {
@@ -48,8 +45,12 @@ static void print_job(const struct mh_worker_show *show, const struct mh_job_rep
   mh_print_styled(line, show->cli->color_err, styles[report->state], mh_job_state_name(report->state));
   fprintf(line, ", %.1f ms", report->took_ms);
   if (report->late_ms > LATE_MS) fprintf(line, ", %s late", mh_duration_text(report->late_ms / 1000, late));
-  if (report->error) fputs(": ", line);
-  mh_print_plain(line, error_of(report, fault, sizeof fault));
+  if (report->error) {
+    mh_error_text(report->error, fault, sizeof fault);
+    mh_show_paths(fault);
+    fputs(": ", line);
+    mh_print_plain(line, fault);
+  }
   fputc('\n', line);
   end_line(line, &text, &size);
 }
@@ -99,7 +100,7 @@ static bool fill_json(cJSON *object, const struct mh_job_report *report) {
   char fault[sizeof report->error->place + sizeof report->error->message];
   return mh_json_add_slice(object, "_id", report->id) && mh_json_add_slice(object, "name", report->name) &&
          mh_json_add_text(object, "state", mh_job_state_name(report->state)) &&
-         (report->error ? mh_json_add_text(object, "error", error_of(report, fault, sizeof fault))
+         (report->error ? mh_json_add_text(object, "error", mh_error_text(report->error, fault, sizeof fault))
                         : cJSON_AddNullToObject(object, "error") != NULL) &&
          cJSON_AddNumberToObject(object, "lateMs", in_us(report->late_ms)) &&
          cJSON_AddNumberToObject(object, "tookMs", in_us(report->took_ms)) &&

@@ -27,6 +27,7 @@ struct app {
   char *root;
   struct mh_lua_host host;
   const struct request *request; /* at hand; for one that hangs */
+  bool spent;                    /* a call ended at a limit: what the scripts keep may be what memory ended at */
 };
 
 /* Of a migration that a job carries. */
@@ -90,11 +91,11 @@ static mh_status keep_app(mh_apps *apps, struct app *app, struct mh_error *err) 
   return MH_OK;
 }
 
-/* The app of that root, as its files are now. */
+/* The app of that root, as its files are now; in a fresh state where the last one was spent. */
 static mh_status find_app(mh_apps *apps, const char *root, struct app **out, struct mh_error *err) {
   size_t i = 0;
   while (i < apps->count && strcmp(apps->apps[i]->root, root) != 0) i++;
-  if (i < apps->count && !mh_lua_files_changed(apps->apps[i]->host.lua)) {
+  if (i < apps->count && !apps->apps[i]->spent && !mh_lua_files_changed(apps->apps[i]->host.lua)) {
     *out = apps->apps[i];
     return MH_OK;
   }
@@ -115,10 +116,16 @@ static mh_status find_app(mh_apps *apps, const char *root, struct app **out, str
 
 /* ---- a call ---- */
 
-/* find(name): loads the file, so that what it prints meanwhile is none of the call's. [-0,+0,e] */
+/* Pushes what the request names. [-0,+1,e] */
+static void push_function(lua_State *L, const struct request *request, struct mh_lua_ref *ref) {
+  lua_pushstring(L, request->name);
+  mh_lua_push_ref(L, "run", -1, ref);
+}
+
+/* find(request): loads the file, so that what it prints meanwhile is none of the call's. [-0,+0,e] */
 static int find(lua_State *L) {
   struct mh_lua_ref ref;
-  mh_lua_push_ref(L, "run", 1, &ref);
+  push_function(L, lua_touserdata(L, 1), &ref);
   if (ref.kind == MH_LUA_REF_FUNCTION) return 0;
   struct mh_error err;
   mh_fail(&err, MH_INVALID, "%s is no function any more", ref.reference);
@@ -129,19 +136,18 @@ static int find(lua_State *L) {
 static int perform(lua_State *L) {
   const struct request *request = lua_touserdata(L, 1);
   struct mh_lua_ref ref;
-  lua_pushstring(L, request->name);
-  mh_lua_push_ref(L, "run", -1, &ref);
+  push_function(L, request, &ref);
   mh_lua_calls_call(L, &request->app->host.evaluation.calls, lua_gettop(L), ref.reference, request->arguments,
                     request->result);
   return 0;
 }
 
-static mh_status load(const struct request *request, struct mh_error *err) {
-  mh_lua *lua = request->app->host.lua;
-  lua_State *L = mh_lua_state(lua);
-  lua_pushcfunction(L, find);
-  lua_pushstring(L, request->name); /* short: it cannot be what memory ends at */
-  return mh_lua_call(lua, 1, 0, err);
+/* Calls a function of this file on the request, within the fence. */
+static mh_status call(struct request *request, lua_CFunction function, struct mh_error *err) {
+  lua_State *L = mh_lua_state(request->app->host.lua);
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, request);
+  return mh_lua_call(request->app->host.lua, 1, 0, err);
 }
 
 /* Calls the function in the transaction, once. */
@@ -158,10 +164,7 @@ static mh_status evaluate_once(struct request *request, mh_txn *txn, struct mh_e
   evaluation->calls.transaction = request->transaction;
   evaluation->calls.errands = request->errands;
   mh_lua_calls_begin(&evaluation->calls, txn);
-  lua_State *L = mh_lua_state(lua);
-  lua_pushcfunction(L, perform);
-  lua_pushlightuserdata(L, request);
-  mh_status status = mh_lua_call(lua, 1, 0, err);
+  mh_status status = call(request, perform, err);
   mh_lua_db_end(&evaluation->db);
   evaluation->calls.transaction = NULL;
   evaluation->calls.errands = NULL;
@@ -225,8 +228,8 @@ mh_status mh_apps_call(mh_apps *apps, mh_store *store, const char *target, struc
   mh_status status = find_target(apps, target, &request.app, name, sizeof name, err);
   if (status) return status;
   apps->last = request.app;
-  request.app->request = &request;
-  status = load(&request, err);
+  request.app->request = &request; /* loading a file may hang, too */
+  status = call(&request, find, err);
   if (!status) status = mh_txn_begin(store, &txn, err);
   if (!status) {
     status = mh_transact(txn, &transaction, stop, &transacted, err);
@@ -278,9 +281,10 @@ static mh_status evaluate_job(void *self, struct mh_transaction *transaction, mh
   if (!status) {
     apps->last = request.app;
     request.app->request = &request;
-    status = load(&request, err);
+    status = call(&request, find, err);
     if (!status) status = evaluate_request(&request, txn, err);
     request.app->request = NULL;
+    request.app->spent = status == MH_LIMIT;
   }
   mh_buffer_free(&result); /* nobody asked for it */
   return status;

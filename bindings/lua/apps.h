@@ -12,7 +12,7 @@ typedef struct mh_apps mh_apps;
 mh_status mh_apps_new(const struct mh_script_options *options, mh_apps **apps, struct mh_error *err);
 void mh_apps_free(mh_apps *apps); /* NULL is allowed */
 
-/* For a worker of that store. It is of `apps`, one call at a time. */
+/* For a worker of the store. It is of `apps`, one call at a time. */
 struct mh_job_evaluator mh_apps_evaluator(mh_apps *apps, mh_store *store);
 
 /* What a call gave. */

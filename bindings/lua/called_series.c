@@ -41,8 +41,8 @@ static void add(lua_State *L, const char *call, int list, int index) {
     strcpy(member->table, mh_lua_definition_at(L, value)->table);
     lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
   } else {
-    mh_lua_binding_fail(L, call, "%s is a %s, not a migration that migrations.define made", ref.reference,
-                        mh_lua_registered_kind(mh_lua_registered_at(L, value)));
+    mh_lua_binding_fail(L, call, "%s is %s, not a migration that migrations.define made", ref.reference,
+                        mh_lua_registered_text(mh_lua_registered_at(L, value)));
   }
   lua_settop(L, value - 1);
 }

@@ -14,6 +14,7 @@ struct context {
   uint64_t session; /* it lives as long as this */
   bool may_write;
 };
+enum { DEPTH_MAX = 40 }; /* of functions: well below the nested C calls that Lua allows (LUAI_MAXCCALLS, 200) */
 enum { DB = 1 }; /* its user value, once it was asked for */
 
 static bool is_alive(const struct mh_lua_calls *calls, uint64_t session) {
@@ -75,7 +76,10 @@ static void check(lua_State *L, const mh_validator *validator, const struct mh_f
   struct mh_breach breach = {0};
   struct mh_error err;
   mh_validator_explain(validator, value, take_first, &breach);
-  mh_fail(&err, MH_INVALID, "%s", breach.message);
+  if (breach.kind == MH_BREACH_EXTRA) /* its reason speaks of the schema, which has nothing to do with it */
+    mh_fail(&err, MH_INVALID, "not expected%s", breach.message + strlen(breach.reason));
+  else
+    mh_fail(&err, MH_INVALID, "%s", breach.message);
   if (breach.path[0]) mh_error_at(&err, "%s", breach.path);
   mh_error_at(&err, "%s: %s", name, what);
   mh_lua_raise(L, &err);
@@ -182,7 +186,7 @@ static void push_callee(lua_State *L, const char *call, enum mh_lua_registered_k
                         ref->kind == MH_LUA_REF_MIGRATION ? "migration" : "runner");
   const struct mh_lua_registered *function = mh_lua_registered_at(L, -1);
   if (function->kind != kind)
-    mh_lua_binding_fail(L, call, "%s is a %s; call it with %s", ref->reference, mh_lua_registered_kind(function),
+    mh_lua_binding_fail(L, call, "%s is %s; call it with %s", ref->reference, mh_lua_registered_text(function),
                         kind == MH_LUA_QUERY ? "ctx.runMutation" : "ctx.runQuery");
 }
 
@@ -205,6 +209,9 @@ static int run_nested(lua_State *L) {
   if (by_colon) lua_remove(L, 1);
   if (lua_gettop(L) > 2) return mh_lua_binding_fail(L, call, "it takes a reference and one table of arguments");
   if (kind == MH_LUA_MUTATION) check_may_write(L, calls, call);
+  if (calls->depth == DEPTH_MAX)
+    return mh_lua_binding_fail(L, call, "functions call each other more than %d deep; does one call itself without end?",
+                               DEPTH_MAX);
   lua_settop(L, 2);
   push_callee(L, call, kind, &ref);
   size_t start = calls->bson.size;
@@ -216,7 +223,9 @@ static int run_nested(lua_State *L) {
   lua_pushstring(L, ref.reference);
   lua_pushlightuserdata(L, calls);
   lua_pushinteger(L, (lua_Integer)start);
+  calls->depth++;
   int status = mh_lua_protect(L, 4, 1);
+  calls->depth--;
   mh_lua_cut(&calls->bson, start);
   calls->db->in_query = in_query;
   if (status == LUA_OK) return 1;
@@ -282,6 +291,8 @@ struct mh_lua_calls *mh_lua_calls_of(lua_State *L, const char *call, int index, 
     mh_lua_binding_fail(L, call, "this ctx belongs to a call that has ended; use the one that the handler is given");
   if (writes && !context->may_write) mh_lua_binding_fail(L, call, "a query only reads; call it in a mutation");
   if (writes) check_may_write(L, context->calls, call);
+  if (writes && context->calls->db->use == MH_LUA_VERIFYING)
+    mh_lua_binding_fail(L, call, "verify only looks at documents; call it in a mutation that something else calls");
   return context->calls;
 }
 

@@ -15,6 +15,7 @@
 struct mh_lua_calls {
   mh_lua *lua;
   struct mh_lua_db *db;
+  unsigned depth;             /* functions that are called within one another */
   struct mh_buffer bson;      /* a stack of values on their way from one function to another */
   struct mh_lua_id_tables id_tables; /* of this catalogue, and of the tables that the transaction has made: */
   struct mh_id_table *tables_made;

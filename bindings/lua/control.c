@@ -21,7 +21,7 @@ static void pass_sticky(lua_State *L, int status) {
 /* The rest of pcall and xpcall, also after a yield within; `below` values on the stack are not results. */
 static int finish_pcall(lua_State *L, int status, lua_KContext below) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)below;
-  mh_lua_of(L)->again = NULL; /* it was caught */
+  mh_lua_of(L)->raises_again = false; /* it was caught */
   pass_sticky(L, status);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
@@ -141,7 +141,7 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
     return -1;
   }
   lua_xmove(co, L, 1);
-  lua->again = NULL; /* it was caught */
+  lua->raises_again = false; /* it was caught */
   pass_sticky(L, status);
   return -1;
 }

@@ -82,7 +82,8 @@ struct mh_lua {
   struct mh_error sticky; /* the first that stuck */
   struct mh_error raised; /* the last that a binding raised */
   struct mh_error caught; /* what the message handler saw; status MH_OK when it saw nothing it could tell */
-  const void *again;      /* the error value, a string or table, that is being raised again: `caught` tells of it */
+  const void *caught_of;  /* the error value that `caught` tells of: its address; NULL: of a nil, number or boolean */
+  bool raises_again;      /* what was caught is being raised again */
   char traceback[4096];
 
   int64_t now_ms;

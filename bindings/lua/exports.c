@@ -47,21 +47,30 @@ static const char **push_names(lua_State *L, const char *path, int index, size_t
   return names;
 }
 
+/* Raises a usage error of the command line, or where a script `call`s for the export one of that script. [-0,+0,v] */
+static int refuse_target(lua_State *L, const char *call, struct mh_error *err) {
+  if (!call) return mh_lua_raise(L, err);
+  err->status = MH_INVALID;
+  return mh_lua_binding_raise(L, call, err);
+}
+
 /* [-0,+0,v] */
-static int refuse_several(lua_State *L, const char *path, const char *const *names) {
+static int refuse_several(lua_State *L, const char *call, const char *path, const char *const *names) {
   struct mh_error err;
   char list[900];
   size_t used = 0;
   for (size_t i = 0; names[i] && used < sizeof list; i++)
     used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-  mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one: mighost %s:%s", path, list,
-          used < sizeof list ? "" : "...", path, names[0]);
+  const char *more = used < sizeof list ? "" : "...";
+  if (call) mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one behind a colon", path, list, more);
+  else mh_fail(&err, MH_USAGE, "%s returns several: %s%s; name one: mighost %s:%s", path, list, more, path, names[0]);
   err.code = MH_SCRIPT_RETURNS_OTHER;
-  return mh_lua_raise(L, &err);
+  return refuse_target(L, call, &err);
 }
 
 /* Nothing of the name that the target gives can be run. [-0,+0,v] */
-static int refuse_export(lua_State *L, int index, const char *path, const char *export, const char *const *names) {
+static int refuse_export(lua_State *L, const char *call, int index, const char *path, const char *export,
+                         const char *const *names) {
   struct mh_error err;
   char text[MH_LUA_SUGGESTION_BYTES];
   lua_pushstring(L, export);
@@ -70,21 +79,22 @@ static int refuse_export(lua_State *L, int index, const char *path, const char *
     mh_fail(&err, MH_USAGE, "\"%.200s\" of %s is a %s, not a migration, a query or a mutation", export, path, mh_lua_type_name(L, -1));
   else
     mh_fail(&err, MH_USAGE, "%s returns no \"%.200s\"; %s", path, export, mh_lua_suggestion(export, names, text));
-  return mh_lua_raise(L, &err);
+  return refuse_target(L, call, &err);
 }
 
 /* The same where the result itself is one. [-0,+0,v] */
-static int refuse_single(lua_State *L, int index, const char *path) {
+static int refuse_single(lua_State *L, const char *call, int index, const char *path) {
   struct mh_error err;
-  mh_fail(&err, MH_USAGE, "%s returns one %s, without a name; run it with: mighost %s", path,
-          mh_lua_type_name(L, index), path);
-  return mh_lua_raise(L, &err);
+  const char *type = mh_lua_type_name(L, index);
+  if (call) mh_fail(&err, MH_USAGE, "%s returns one %s, without a name: leave away the colon and what follows", path, type);
+  else mh_fail(&err, MH_USAGE, "%s returns one %s, without a name; run it with: mighost %s", path, type, path);
+  return refuse_target(L, call, &err);
 }
 
-void mh_lua_push_export(lua_State *L, int index, const char *path, const char *export) {
+void mh_lua_push_export(lua_State *L, const char *call, int index, const char *path, const char *export) {
   size_t count;
   if (is_runnable(L, index)) {
-    if (export) refuse_single(L, index, path);
+    if (export) refuse_single(L, call, index, path);
     lua_pushvalue(L, index);
     lua_pushliteral(L, "");
     return;
@@ -96,11 +106,11 @@ void mh_lua_push_export(lua_State *L, int index, const char *path, const char *e
   }
   const char **names = push_names(L, path, index, &count);
   if (count == 0) refuse_result(L, path, "a table without a migration or function");
-  if (!export && count > 1) refuse_several(L, path, names);
+  if (!export && count > 1) refuse_several(L, call, path, names);
   const char *name = export ? export : names[0];
   lua_pushstring(L, name);
   mh_lua_rawget(L, index);
-  if (!is_runnable(L, -1)) refuse_export(L, index, path, export, names);
+  if (!is_runnable(L, -1)) refuse_export(L, call, index, path, export, names);
   lua_pushstring(L, name);
   lua_remove(L, -3); /* the names */
 }

@@ -8,9 +8,9 @@
 
 /* Pushes what the target names of the script's result at `index`: a definition or a runner, and under which name it is
  * exported ("" for the result itself). `path` is the script's; `export` NULL: the only one.
- * Raises MH_USAGE where there are several (lists them), or none of that name (with the nearest); MH_INVALID where the result
- * is none. [-0,+2,v] */
-void mh_lua_push_export(lua_State *L, int index, const char *path, const char *export);
+ * Raises MH_USAGE where there are several (lists them), or none of that name (with the nearest), MH_INVALID where a script asks
+ * by `call` ("ctx.runQuery"; NULL: the command line does); MH_INVALID where the result is none. [-0,+2,v] */
+void mh_lua_push_export(lua_State *L, const char *call, int index, const char *path, const char *export);
 
 enum { MH_LUA_TARGET_BYTES = sizeof((struct mh_run_record *)0)->script };
 

@@ -71,6 +71,8 @@ bool mh_script_is_parallel(const mh_script *script);
 mh_status mh_script_add_helpers(mh_script *script, size_t count, struct mh_error *err);
 /* The directory that names begin at, as paths are typed here: "scripts/"; "" for the working directory. */
 const char *mh_script_root(const mh_script *script);
+/* Whether a target by an absolute path ("/home/ann/scripts/x.lua:export") has that root without being told by --scripts. */
+bool mh_script_has_root(const char *target, const char *root);
 void mh_script_close(mh_script *script); /* NULL is allowed */
 
 #endif

@@ -45,6 +45,7 @@ static struct mh_field encode(lua_State *L, struct mh_lua_db *db, const char *ca
   enum { HEAD_BYTES = 2 }; /* type, and the end of the name */
   struct mh_error err;
   db->bson.size = 0;
+  mh_lua_encoder_expect(db->encoder, NULL); /* what it expected last was of another place, and may be gone */
   if (mh_lua_encode_value(db->encoder, L, 3, mh_slice("", 0), NULL, &db->bson, &err))
     mh_lua_binding_raise(L, call, &err);
   lua_pushlstring(L, (const char *)db->bson.data, db->bson.size);

@@ -18,7 +18,7 @@ static void push_named(lua_State *L, const char *call, struct mh_slice text, str
     mh_lua_binding_fail(L, call, "\"%.100s\" is no name of a function; %s", (const char *)text.data, wanted);
   mh_lua_push_module(L, call, mh_slice(text.data, size), below, ref->hash);
   snprintf(path, sizeof path, "%s%s.lua", mh_lua_of(L)->root_shown, below);
-  mh_lua_push_export(L, lua_gettop(L), path, colon ? colon + 1 : NULL);
+  mh_lua_push_export(L, call, lua_gettop(L), path, colon ? colon + 1 : NULL);
   const char *export = lua_tostring(L, -1);
   const char *mark = *export ? ":" : "";
   bool fits = (size_t)snprintf(ref->reference, sizeof ref->reference, "%s%s%s", below, mark, export) < sizeof ref->reference &&

@@ -19,23 +19,27 @@ static const char *const known_keys[] = {"args", "returns", "handler", NULL};
 
 /* The makers. */
 static const struct maker {
-  const char *call;
+  const char *call, *made; /* what it makes, in an error */
   struct mh_lua_registered function;
 } makers[] = {
-    {"query", {MH_LUA_QUERY, false}},
-    {"mutation", {MH_LUA_MUTATION, false}},
-    {"internalQuery", {MH_LUA_QUERY, true}},
-    {"internalMutation", {MH_LUA_MUTATION, true}},
+    {"query", "a query", {MH_LUA_QUERY, false}},
+    {"mutation", "a mutation", {MH_LUA_MUTATION, false}},
+    {"internalQuery", "an internalQuery", {MH_LUA_QUERY, true}},
+    {"internalMutation", "an internalMutation", {MH_LUA_MUTATION, true}},
 };
 enum { MAKERS = sizeof makers / sizeof *makers };
 
 static const char example[] = "{ args = { name = v.string() }, handler = function(ctx, args) ... end }";
 
-const char *mh_lua_registered_kind(const struct mh_lua_registered *function) {
-  size_t i = 0;
-  while (makers[i].function.kind != function->kind || makers[i].function.internal != function->internal) i++;
-  return makers[i].call;
+static const struct maker *maker_of(const struct mh_lua_registered *function) {
+  const struct maker *maker = makers;
+  while (maker->function.kind != function->kind || maker->function.internal != function->internal) maker++;
+  return maker;
 }
+
+const char *mh_lua_registered_kind(const struct mh_lua_registered *function) { return maker_of(function)->call; }
+
+const char *mh_lua_registered_text(const struct mh_lua_registered *function) { return maker_of(function)->made; }
 
 /* Raises for a key, on top of the stack, that no function has. [-0,+0,v] */
 static void check_key(lua_State *L, const char *call) {
@@ -101,9 +105,9 @@ static int make(lua_State *L) {
 /* __call(function, ...) [-0,+0,v] */
 static int refuse_call(lua_State *L) {
   const struct mh_lua_registered *function = lua_touserdata(L, 1);
-  const char *kind = mh_lua_registered_kind(function);
-  return mh_lua_binding_fail(L, kind, "a %s is not called like a Lua function; call it with %s(ref, args), or put what "
-                                      "several share into a plain function", kind,
+  const struct maker *maker = maker_of(function);
+  return mh_lua_binding_fail(L, maker->call, "%s is not called like a Lua function; call it with %s(ref, args), or put what "
+                                             "several share into a plain function", maker->made,
                              function->kind == MH_LUA_QUERY ? "ctx.runQuery" : "ctx.runMutation");
 }
 

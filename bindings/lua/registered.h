@@ -30,6 +30,8 @@ int mh_lua_registered_open(lua_State *L);
 const struct mh_lua_registered *mh_lua_registered_at(lua_State *L, int index);
 /* "query", "internalMutation": what a script calls it. */
 const char *mh_lua_registered_kind(const struct mh_lua_registered *function);
+/* "a query", "an internalMutation". */
+const char *mh_lua_registered_text(const struct mh_lua_registered *function);
 /* [-0,+1,-] */
 void mh_lua_registered_push_handler(lua_State *L, int index);
 /* [-0,+0,m] The validator of its arguments or its result, compiled; NULL where it has none. It lives until the next call with

@@ -164,7 +164,7 @@ static int require(lua_State *L) {
 
 void mh_lua_push_module(lua_State *L, const char *call, struct mh_slice name, char below[PATH_MAX], char hash[33]) {
   struct mh_error err;
-  mh_lua_hash found;
+  mh_lua_hash found = 0;
   bool missing;
   mh_status status = check_name(name, below, &err);
   if (!status) status = push_module(L, below, &found, &missing, &err);

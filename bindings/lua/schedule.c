@@ -43,8 +43,8 @@ static void check_mutation(lua_State *L, const char *call, struct mh_lua_ref *re
     mh_lua_binding_fail(L, call, "%s is a %s; start it with migrations.runOne(ctx, ref)", ref->reference,
                         ref->kind == MH_LUA_REF_MIGRATION ? "migration" : "runner");
   if (function->kind != MH_LUA_MUTATION)
-    mh_lua_binding_fail(L, call, "%s is a %s, whose result nobody would see; schedule a mutation", ref->reference,
-                        mh_lua_registered_kind(function));
+    mh_lua_binding_fail(L, call, "%s is %s, whose result nobody would see; schedule a mutation", ref->reference,
+                        mh_lua_registered_text(function));
   lua_pop(L, 1);
 }
 

@@ -68,6 +68,10 @@ static size_t root_size(const char *real) {
   return directory ? directory : 1;
 }
 
+bool mh_script_has_root(const char *target, const char *root) {
+  return *target == '/' && root_size(target) == strlen(root) && strncmp(target, root, strlen(root)) == 0;
+}
+
 static mh_status keep_root(mh_lua *lua, char *root, char *shown, struct mh_error *err) {
   if (!root || !shown) {
     free(root);

@@ -76,8 +76,8 @@ static void take_runner(lua_State *L, struct mh_lua_series *series, int index, i
 static void refuse_function(lua_State *L, int index, const char *path) {
   const struct mh_lua_registered *function = mh_lua_registered_at(L, index);
   struct mh_error err;
-  mh_fail(&err, MH_USAGE, "it is a %s, not a migration; call it by itself: mighost run %s '{}'",
-          mh_lua_registered_kind(function), path);
+  mh_fail(&err, MH_USAGE, "it is %s, not a migration; call it by itself: mighost run %s '{}'",
+          mh_lua_registered_text(function), path);
   err.code = function->kind == MH_LUA_QUERY ? MH_SCRIPT_RETURNS_QUERY : MH_SCRIPT_RETURNS_MUTATION;
   mh_error_at(&err, "%s", path);
   mh_lua_raise(L, &err);
@@ -85,7 +85,7 @@ static void refuse_function(lua_State *L, int index, const char *path) {
 
 void mh_lua_series_take(lua_State *L, struct mh_lua_series *series, int result, const char *path, const char *export) {
   size_t ignored;
-  mh_lua_push_export(L, result, path, export);
+  mh_lua_push_export(L, NULL, result, path, export);
   int name = lua_gettop(L), chosen = name - 1;
   if (mh_lua_registered_at(L, chosen)) refuse_function(L, chosen, path);
   if (mh_lua_runner_at(L, chosen, &ignored)) {

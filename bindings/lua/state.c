@@ -176,9 +176,10 @@ static void catch_text(mh_lua *lua, lua_State *L, const char *text) {
  * already, from where it was raised first. [-0,+0,-] */
 static int on_error(lua_State *L) {
   mh_lua *lua = mh_lua_of(L);
-  const void *again = lua->again;
-  lua->again = NULL;
-  if (again && lua_topointer(L, 1) == again) return 1;
+  bool again = lua->raises_again;
+  lua->raises_again = false;
+  if (again && lua_topointer(L, 1) == lua->caught_of) return 1;
+  lua->caught_of = lua_topointer(L, 1);
   if (!lua->sticks) write_traceback(L, lua->traceback, sizeof lua->traceback);
   lua->caught.status = MH_OK;
   if (lua_type(L, 1) == LUA_TSTRING) {
@@ -228,6 +229,13 @@ static void catch_value(mh_lua *lua, lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Forgets what was caught where it is of another error: one that a __close caught, while the error on top went by. */
+static void forget_other(mh_lua *lua, lua_State *L, int status) {
+  if (status != LUA_ERRRUN || lua_topointer(L, -1) == lua->caught_of) return;
+  lua->caught.status = MH_OK;
+  lua->caught.place[0] = lua->traceback[0] = 0;
+}
+
 /* A call that has not simply succeeded: takes its results or its error value off the stack. */
 static mh_status failed(mh_lua *lua, lua_State *L, int status, int handler, struct mh_error *err) {
   mh_lua_note(lua, status);
@@ -237,6 +245,7 @@ static mh_status failed(mh_lua *lua, lua_State *L, int status, int handler, stru
     if (lua->caught.place[0]) mh_error_at(&damage, "%s", lua->caught.place);
     stick(lua, &damage);
   }
+  if (!lua->sticks) forget_other(lua, L, status);
   if (!lua->sticks && lua->caught.status == MH_OK) catch_value(lua, L);
   lua_settop(L, handler - 1);
   if (status == LUA_ERRMEM) lua->traceback[0] = 0;
@@ -264,7 +273,7 @@ int mh_lua_protect(lua_State *L, int nargs, int nresults) {
 }
 
 int mh_lua_raise_again(lua_State *L) {
-  mh_lua_of(L)->again = lua_topointer(L, -1);
+  mh_lua_of(L)->raises_again = true;
   return lua_error(L);
 }
 

@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 
-/* [-0,+1,me] `depth` is that of the table to be made; the document itself has 1. */
+/* [-0,+1,me] `depth` is that of the table to be made; the outermost has 1. */
 static void push_object(lua_State *L, struct mh_slice document, unsigned depth);
 static void push_array(lua_State *L, struct mh_slice document, unsigned depth);
 
@@ -60,6 +60,6 @@ static void push_array(lua_State *L, struct mh_slice document, unsigned depth) {
   }
 }
 
-void mh_lua_push_value(lua_State *L, const struct mh_field *field) { push_at(L, field, 2); }
+void mh_lua_push_value(lua_State *L, const struct mh_field *field) { push_at(L, field, 1); }
 
 void mh_lua_push_plain(lua_State *L, struct mh_slice document) { push_object(L, document, 1); }

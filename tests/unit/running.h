@@ -5,10 +5,10 @@
 
 #include "ok.h"
 #include "evaluating.h"
-#include "../../core/check.h"
 #include "../../core/scheduler.h"
 #include "../../core/skipped.h"
 #include "scratch.h"
+#include "sound.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -242,17 +242,6 @@ static inline uint64_t count_watches(struct fixture *f) {
   return count;
 }
 
-/* Nothing in the store is at odds with the rest. */
-static inline void check_store(struct fixture *f) {
-  struct mh_check_report report;
-  OK(mh_check(f->store, &(struct mh_check_options){0}, &report, &f->err));
-  for (size_t i = 0; i <= report.table_count; i++) {
-    const struct mh_check_part *part = i < report.table_count ? &report.tables[i] : &report.store;
-    if (mh_check_faults(part)) fail_msg("%s: %s", part->findings[0].place, part->findings[0].message);
-  }
-  mh_check_report_free(&report);
-}
-
 /* ---- fixture ---- */
 
 static inline int setup(void **state) {
@@ -270,7 +259,7 @@ static inline int setup(void **state) {
 static inline int teardown(void **state) {
   struct fixture *f = *state;
   mh_kv_end(f->snapshot);
-  if (!f->damaged) check_store(f);
+  if (!f->damaged) assert_sound(f->store);
   mh_store_close(f->store);
   scratch_remove(f->directory);
   free(f);

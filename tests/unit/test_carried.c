@@ -229,7 +229,7 @@ static void a_start_waits_for_a_worker(void **state) {
   assert_string_equal(record.next, "c");
   struct rows rows = check_in_step(f);
   assert_int_equal(rows.carrying, 1);
-  check_store(f);
+  assert_sound(f->store);
 
   run_fails(f, (struct mh_run_options){0}, MH_REFUSED, "m is pending");
   assert_contains(f->err.message, "mighost worker");

@@ -1,39 +1,9 @@
 /* Documents in tables: by id, by key, in order; ids of every kind; what a damaged store leads to. */
-#include "ok.h"
-#include "../../core/commit.h"
+#include "opened.h"
 #include "../../core/import.h"
 #include "../../core/table.h"
-#include "scratch.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <sys/mman.h>
-
-struct fixture {
-  char directory[64];
-  mh_store *store;
-  mh_txn *txn;
-  struct mh_error err;
-};
-
-static int setup(void **state) {
-  struct fixture *f = calloc(1, sizeof *f);
-  scratch_make(f->directory);
-  OK(mh_store_open(f->directory, MH_KV_CREATE, &f->store, &f->err));
-  OK(mh_txn_begin(f->store, &f->txn, &f->err));
-  *state = f;
-  return 0;
-}
-
-static int teardown(void **state) {
-  struct fixture *f = *state;
-  mh_txn_end(f->txn);
-  mh_store_close(f->store);
-  scratch_remove(f->directory);
-  free(f);
-  return 0;
-}
 
 /* -- What the tests say things with ------------------------------------------------------------------------------ */
 

@@ -124,6 +124,22 @@ static mh_status commit_itself(struct fixture *f, mh_txn *txn, const struct mh_j
   return insert_n(txn, "docs", n, err);
 }
 
+/* Makes a table that does not come to be. */
+static mh_status make_in_vain(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)f, (void)job;
+  const struct mh_table *table;
+  uint32_t before = mh_txn_savepoint(txn);
+  mh_status status = mh_txn_make_table(txn, mh_slice_text("vain"), 0, &table, err);
+  if (!status) status = insert_n(txn, "vain", n, err);
+  mh_txn_rollback(txn, before);
+  return status;
+}
+
+static mh_status do_nothing(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)f, (void)txn, (void)job, (void)n, (void)err;
+  return MH_OK;
+}
+
 /* Schedules one that was due before itself. */
 static mh_status into_the_past(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
   (void)f;
@@ -170,6 +186,7 @@ static const struct function FUNCTIONS[] = {
     {"damage", read_damage},     {"never", never_come_back},
     {"cancel", cancel_itself},   {"cancel next", cancel_next},
     {"disturb", disturb},        {"commit", commit_itself},
+    {"vain", make_in_vain},      {"nothing", do_nothing},
     {"into the past", into_the_past}, {NULL, NULL},
 };
 
@@ -231,6 +248,25 @@ static void one_that_cancels_itself(void **state) {
   assert_string_equal(f->reported, "cancel canceled\n");
   assert_int_equal(state_of(f, &key), MH_JOB_CANCELED);
   assert_once_each(f, 2);
+}
+
+static void as_many_as_one_commit_takes(void **state) {
+  struct fixture *f = *state;
+  schedule_some(f, "nothing", 0, 1000, f->now);
+  serve(f);
+  assert_int_equal(f->result.jobs, 1000);
+  assert_int_equal(count_pending(f), 0);
+}
+
+static void tables_that_do_not_come_to_be(void **state) {
+  struct fixture *f = *state;
+  mh_space first, behind;
+  schedule_some(f, "vain", 0, 20, f->now);
+  OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &first, &f->err));
+  serve(f);
+  OK(mh_kv_spaces_create(mh_store_kv(f->store), 1, &behind, &f->err));
+  assert_int_equal(f->result.jobs, 20);
+  assert_int_equal(behind, first + 1);
 }
 
 static void where_others_came_first(void **state) {
@@ -506,6 +542,8 @@ int main(void) {
       TEST(what_one_that_failed_wrote),
       TEST(damage_that_a_function_reads_is_its_own),
       TEST(one_that_cancels_itself),
+      TEST(as_many_as_one_commit_takes),
+      TEST(tables_that_do_not_come_to_be),
       TEST(where_others_came_first),
       TEST(one_that_commits_itself_and_is_always_late),
       TEST(one_that_never_comes_back),

@@ -4,11 +4,11 @@
 #define MH_TEST_WORKING_H
 
 #include "ok.h"
-#include "../../core/check.h"
 #include "../../core/clock.h"
 #include "../../core/worker.h"
 #include "evaluating.h"
 #include "scratch.h"
+#include "sound.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -310,21 +310,10 @@ static inline int setup_working(void **state, const struct function *functions) 
   return 0;
 }
 
-/* Nothing in the store is at odds with the rest. */
-static inline void check_store(struct fixture *f) {
-  struct mh_check_report report;
-  OK(mh_check(f->store, &(struct mh_check_options){0}, &report, &f->err));
-  for (size_t i = 0; i <= report.table_count; i++) {
-    const struct mh_check_part *part = i < report.table_count ? &report.tables[i] : &report.store;
-    if (mh_check_faults(part)) fail_msg("%s: %s", part->findings[0].place, part->findings[0].message);
-  }
-  mh_check_report_free(&report);
-}
-
 static inline int teardown(void **state) {
   struct fixture *f = *state;
   if (!f->store) open_store(f);
-  check_store(f);
+  assert_sound(f->store);
   mh_store_close(f->store);
   scratch_remove(f->directory);
   free(f);
