@@ -261,6 +261,14 @@ bool mh_lua_call_again(mh_lua *lua) {
   return !has_failed(lua);
 }
 
+mh_status mh_lua_reserve(lua_State *L, int slots, struct mh_error *err) {
+  struct mh_lua_memory *memory = &mh_lua_of(L)->memory;
+  memory->failed = false;
+  if (lua_checkstack(L, slots)) return MH_OK;
+  if (memory->failed) return mh_fail_nomem(err);
+  return mh_fail(err, MH_SCRIPT, "stack overflow: a function calls itself too deeply, or without end");
+}
+
 int mh_lua_protect(lua_State *L, int nargs, int nresults) {
   mh_lua *lua = mh_lua_of(L);
   int handler = lua_gettop(L) - nargs;

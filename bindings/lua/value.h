@@ -32,7 +32,7 @@ enum mh_lua_purpose {
 };
 
 /* All of these are [-0,+0,m] and return MH_INVALID with the JSON-pointer path of the fault as place, MH_DAMAGED where a
- * part copied from a stored document is none, or MH_NOMEM. They report every fault so and raise only where Lua itself
+ * part copied from a stored document is none, MH_SCRIPT where the stack is full, or MH_NOMEM. They report every fault so and raise only where Lua itself
  * has no memory. `stored` is what is stored now at the same place, for order and the kind of empty tables where no
  * validator tells it; it may be empty. */
 
