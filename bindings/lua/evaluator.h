@@ -25,7 +25,7 @@ enum { MH_LUA_SMALL_STEP = 16, MH_LUA_SMALL_SIZES = 16, MH_LUA_SLAB_BYTES = 64 *
 struct mh_lua_memory {
   size_t used, peak, max;
   bool refused; /* the last allocation that failed in this call did so because of `max` */
-  bool failed;  /* one has failed since this was cleared */
+  bool failed;  /* one has failed in this call */
   void *free[MH_LUA_SMALL_SIZES]; /* of 16, 32, ... bytes; each holds the address of the next */
   void *slabs;                    /* each begins with the address of the next */
   uint8_t *slab_next, *slab_end;  /* what is left of the newest */
@@ -116,8 +116,6 @@ void mh_lua_clock_join(mh_lua *lua, lua_State *co);
 /* state.c */
 /* [-0,+0,-] Notes that a protected call ended with this Lua status: LUA_ERRMEM sticks. */
 void mh_lua_note(mh_lua *lua, int status);
-/* [-0,+0,-] As lua_checkstack(): MH_NOMEM, or MH_SCRIPT where the script itself has filled the stack. */
-mh_status mh_lua_reserve(lua_State *L, int slots, struct mh_error *err);
 /* [-(nargs+1),+(nresults|1),-] As lua_pcall(), for a binding that has something to undo before it raises the error again, which it
  * does by mh_lua_raise_again(): the traceback stays that of where it was raised first. */
 int mh_lua_protect(lua_State *L, int nargs, int nresults);

@@ -1,7 +1,6 @@
 #include "value_encoder.h"
 
 #include "document.h"
-#include "evaluator.h"
 
 #include <stdlib.h>
 
@@ -28,7 +27,10 @@ mh_status mh_lua_encode_begin(mh_lua_encoder *encoder, lua_State *L, int index, 
   encoder->steps[0].table = lua_topointer(L, index);
   encoder->elements.size = encoder->names.size = 0;
   /* A level needs its key and value, and for a moment two more to look at a table's mark. */
-  return mh_lua_reserve(L, 2 * MH_DEPTH_MAX + 16, err);
+  if (lua_checkstack(L, 2 * MH_DEPTH_MAX + 16)) return MH_OK;
+  mh_fail_nomem(err);
+  err->code = MH_LUA_NO_STACK;
+  return err->status;
 }
 
 /* Everything below returns at the first fault and leaves the path as it is: here it becomes the place. */
