@@ -26,6 +26,7 @@ mh_status mh_worker_evaluate(struct mh_worker_attempt *attempt, mh_txn *txn, str
     *err = attempt->cause;
     return status;
   }
+  mh_txn_changeset(txn)->document_bytes_max = 0; /* it counts what is rolled back, too, and the row's end has to fit */
   if (!attempt->failed) return mh_job_end(txn, &attempt->job, MH_JOB_SUCCESS, NULL, mh_epoch_ms(), err);
   char text[TEXT_BYTES];
   mh_txn_rollback(txn, before);

@@ -25,6 +25,7 @@ enum { MH_LUA_SMALL_STEP = 16, MH_LUA_SMALL_SIZES = 16, MH_LUA_SLAB_BYTES = 64 *
 struct mh_lua_memory {
   size_t used, peak, max;
   bool refused; /* the last allocation that failed in this call did so because of `max` */
+  bool failed;  /* one has failed in this call */
   void *free[MH_LUA_SMALL_SIZES]; /* of 16, 32, ... bytes; each holds the address of the next */
   void *slabs;                    /* each begins with the address of the next */
   uint8_t *slab_next, *slab_end;  /* what is left of the newest */

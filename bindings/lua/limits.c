@@ -102,12 +102,13 @@ void *mh_lua_allocate(void *argument, void *block, size_t old_size, size_t new_s
   }
   size_t others = memory->used - old_size;
   if (new_size > old_size && new_size > memory->max - others) {
-    memory->refused = true;
+    memory->refused = memory->failed = true;
     return NULL;
   }
   void *moved = resize(memory, block, old_size, new_size);
   if (!moved) {
     memory->refused = false;
+    memory->failed = true;
     return NULL;
   }
   memory->used = others + new_size;

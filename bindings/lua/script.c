@@ -206,9 +206,10 @@ mh_status mh_lua_run_file(mh_lua *lua, const char *path, const char *shown, cons
   return status;
 }
 
-/* keep(name, result), of the script that was loaded last: result [-0,+1,m] */
+/* keep(name, result), of the script that was loaded last: result. The name is a light userdata: what made a string of it
+ * outside of the fence could raise there. [-0,+1,m] */
 static int keep(lua_State *L) {
-  mh_lua_keep_script(L, lua_tostring(L, 1), mh_lua_of(L)->hash);
+  mh_lua_keep_script(L, lua_touserdata(L, 1), mh_lua_of(L)->hash);
   return 1;
 }
 
@@ -217,7 +218,7 @@ static mh_status keep_script(mh_lua *lua, const char *name, struct mh_error *err
   lua_State *L = mh_lua_state(lua);
   lua_pushcfunction(L, keep);
   lua_insert(L, -2);
-  lua_pushstring(L, name);
+  lua_pushlightuserdata(L, (void *)name);
   lua_insert(L, -2);
   return mh_lua_call(lua, 2, 1, err);
 }

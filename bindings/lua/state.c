@@ -49,6 +49,12 @@ static void fail_memory(const mh_lua *lua, struct mh_error *err) {
           mib ? "MiB" : "KiB");
 }
 
+/* The script itself has filled the stack, which says nothing of memory. */
+static void fail_stack(struct mh_error *err) {
+  err->status = MH_SCRIPT;
+  snprintf(err->message, sizeof err->message, "stack overflow: a function calls itself too deeply, or without end");
+}
+
 void mh_lua_note(mh_lua *lua, int status) {
   if (status != LUA_ERRMEM || lua->sticks) return;
   struct mh_error err;
@@ -109,6 +115,7 @@ int mh_lua_raise(lua_State *L, const struct mh_error *error) {
   char place[sizeof error->place], text[sizeof error->place + sizeof error->message + 4];
   lua->raised = *error;
   if (error->status == MH_NOMEM && lua->memory.refused) fail_memory(lua, &lua->raised);
+  else if (error->code == MH_LUA_NO_STACK && !lua->memory.failed) fail_stack(&lua->raised);
   mh_lua_script_place(L, place, sizeof place);
   if (!begins_with_place(lua->raised.place, place)) mh_error_at(&lua->raised, "%s", place);
   if (sticks(lua->raised.status) && !lua->sticks) {
@@ -294,7 +301,7 @@ mh_status mh_lua_call(mh_lua *lua, int nargs, int nresults, struct mh_error *err
   if (outermost) {
     mh_lua_clock_stop(lua);
     if (lua->text.size) mh_lua_cut(&lua->text, 0); /* left by errors */
-    lua->sticks = lua->memory.refused = false;
+    lua->sticks = lua->memory.refused = lua->memory.failed = false;
   }
   return result;
 }

@@ -31,6 +31,9 @@ enum mh_lua_purpose {
   MH_LUA_PATCH    /* the same; what mh_lua_encode_patch() does */
 };
 
+/* err->code with MH_NOMEM: there is no room on Lua's stack; mh_lua_raise() tells a script that filled it from memory that is gone. */
+enum { MH_LUA_NO_STACK = -10 };
+
 /* All of these are [-0,+0,m] and return MH_INVALID with the JSON-pointer path of the fault as place, MH_DAMAGED where a
  * part copied from a stored document is none, or MH_NOMEM. They report every fault so and raise only where Lua itself
  * has no memory. `stored` is what is stored now at the same place, for order and the kind of empty tables where no

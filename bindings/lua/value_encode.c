@@ -27,8 +27,10 @@ mh_status mh_lua_encode_begin(mh_lua_encoder *encoder, lua_State *L, int index, 
   encoder->steps[0].table = lua_topointer(L, index);
   encoder->elements.size = encoder->names.size = 0;
   /* A level needs its key and value, and for a moment two more to look at a table's mark. */
-  if (!lua_checkstack(L, 2 * MH_DEPTH_MAX + 16)) return mh_fail_nomem(err);
-  return MH_OK;
+  if (lua_checkstack(L, 2 * MH_DEPTH_MAX + 16)) return MH_OK;
+  mh_fail_nomem(err);
+  err->code = MH_LUA_NO_STACK;
+  return err->status;
 }
 
 /* Everything below returns at the first fault and leaves the path as it is: here it becomes the place. */

@@ -135,6 +135,16 @@ static mh_status make_in_vain(struct fixture *f, mh_txn *txn, const struct mh_jo
   return status;
 }
 
+/* Writes as much as it may, and then once more. */
+static mh_status write_too_much(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)f, (void)job;
+  mh_txn_changeset(txn)->document_bytes_max = 65536;
+  for (;;) {
+    mh_status status = insert_n(txn, "docs", n, err);
+    if (status) return status;
+  }
+}
+
 static mh_status do_nothing(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
   (void)f, (void)txn, (void)job, (void)n, (void)err;
   return MH_OK;
@@ -187,7 +197,8 @@ static const struct function FUNCTIONS[] = {
     {"cancel", cancel_itself},   {"cancel next", cancel_next},
     {"disturb", disturb},        {"commit", commit_itself},
     {"vain", make_in_vain},      {"nothing", do_nothing},
-    {"into the past", into_the_past}, {NULL, NULL},
+    {"into the past", into_the_past}, {"much", write_too_much},
+    {NULL, NULL},
 };
 
 static int setup(void **state) { return setup_working(state, FUNCTIONS); }
@@ -247,6 +258,16 @@ static void one_that_cancels_itself(void **state) {
   serve(f);
   assert_string_equal(f->reported, "cancel canceled\n");
   assert_int_equal(state_of(f, &key), MH_JOB_CANCELED);
+  assert_once_each(f, 2);
+}
+
+static void one_that_writes_too_much(void **state) {
+  struct fixture *f = *state;
+  struct mh_key key = schedule(f, "much", 2, f->now - 1);
+  schedule(f, "insert", 1, f->now);
+  serve(f);
+  assert_int_equal(state_of(f, &key), MH_JOB_FAILED);
+  assert_contains(f->reported, "--max-memory");
   assert_once_each(f, 2);
 }
 
@@ -542,6 +563,7 @@ int main(void) {
       TEST(what_one_that_failed_wrote),
       TEST(damage_that_a_function_reads_is_its_own),
       TEST(one_that_cancels_itself),
+      TEST(one_that_writes_too_much),
       TEST(as_many_as_one_commit_takes),
       TEST(tables_that_do_not_come_to_be),
       TEST(where_others_came_first),
