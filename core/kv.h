@@ -49,6 +49,9 @@ mh_status mh_kv_spaces_create(mh_kv *kv, uint32_t count, mh_space *first, struct
  * Cheap when it is open already. MH_DAMAGED when there is no such space. */
 mh_status mh_kv_space_open(mh_kv *kv, mh_space space, struct mh_error *err);
 
+/* How many more this process can open before it opens the store anew: a space keeps its place when it is dropped. */
+uint32_t mh_kv_spaces_left(const mh_kv *kv);
+
 /* Removes a space and its entries with the write transaction. Handles other processes hold read as missing. */
 mh_status mh_kv_space_drop(mh_kv_txn *txn, mh_space space, struct mh_error *err);
 

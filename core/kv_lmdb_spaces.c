@@ -122,6 +122,11 @@ out:
   return status;
 }
 
+uint32_t mh_kv_spaces_left(const mh_kv *kv) {
+  MDB_dbi used = atomic_load(&kv->dbi_end);
+  return used < MH_KV_SPACES_MAX ? MH_KV_SPACES_MAX - used : 0;
+}
+
 mh_status mh_kv_space_drop(mh_kv_txn *txn, mh_space space, struct mh_error *err) {
   assert(txn->writes);
   MDB_dbi dbi;

@@ -8,6 +8,7 @@
 static const double HOUR_MS = 3600e3,
                     SWEEP_PAUSE_MS = 50,   /* between pieces of a sweep, for those that wait for the lock */
                     OTHERS_LOOK_MS = 1000; /* after which others' locks are looked at again: one that dies tells nobody */
+enum { SPACES_LEAST = 1024 }; /* a store of more than 10,000 tables needs many at once */
 enum { SWEEP_ROWS = 500 /* a piece: about as long as a batch holds the lock (DESIGN, the lock budget) */ };
 
 /* ---- locks ---- */
@@ -186,9 +187,15 @@ static mh_status serve_one(struct mh_worker *worker, struct mh_worker_look *look
   return status;
 }
 
+/* What is served to its end may take what there is, and so may one that has not yet served any. */
+static bool is_worn(const struct mh_worker *worker) {
+  uint32_t least = worker->options->spaces_least ? worker->options->spaces_least : SPACES_LEAST;
+  return !worker->options->only && worker->result->jobs && mh_kv_spaces_left(mh_store_kv(worker->store)) < least;
+}
+
 static mh_status serve(struct mh_worker *worker, struct mh_error *err) {
   mh_status status = MH_OK;
-  while (!status && !mh_worker_stop_asked(worker)) {
+  while (!status && !mh_worker_stop_asked(worker) && !(worker->result->worn = is_worn(worker))) {
     struct mh_worker_look look;
     status = sweep_some(worker, err);
     if (!status) status = serve_one(worker, &look, err);

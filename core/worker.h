@@ -48,6 +48,7 @@ struct mh_worker_options {
   const struct mh_key *only;
   size_t only_count;
   _Atomic bool *stop; /* set by a signal handler: ends after the job, or the batch, at hand */
+  uint32_t spaces_least; /* where fewer can be opened (mh_kv_spaces_left) it ends, `worn`; 0: 1,024 */
   const char *who;    /* for the history of runs; NULL: "" */
   void *self;         /* for those below, each of which may be NULL */
   void (*report)(void *self, const struct mh_job_report *report);
@@ -56,6 +57,7 @@ struct mh_worker_options {
 };
 
 struct mh_worker_result {
+  bool worn;         /* it has begun so many migrations, each with a space for its log, that the store is to be opened anew */
   uint64_t jobs, failed;
   uint64_t later;    /* with `only`: of them, those that are due later */
   double next_due;   /* and when the first of those is, ms since the epoch */

@@ -26,32 +26,42 @@ static mh_status tell_pending(const struct mh_cli *cli, mh_store *store, struct 
   return MH_OK;
 }
 
-static mh_status serve(const struct mh_cli *cli, mh_store *store, mh_apps *apps, struct mh_error *err) {
-  struct mh_worker_show show = {.cli = cli};
-  struct mh_worker_result result;
-  mh_who_text who;
-  struct mh_worker_options serving = {.evaluator = mh_apps_evaluator(apps, store), .who = mh_who(who)};
-  serving.stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping after the job at hand; press Ctrl-C again to kill");
-  mh_worker_show_begin(&show, &serving);
-  mh_print_notice(cli, "serving the jobs of %s, until Ctrl-C or SIGTERM", cli->db);
-  mh_status status = mh_worker_serve(store, &serving, &result, err);
-  mh_worker_show_free(&show);
-  return status ? status : tell_pending(cli, store, err);
+/* Serves until it is stopped, or the store is to be opened anew; *worn: it was for that, and is again. */
+static mh_status serve(const struct mh_cli *cli, struct mh_script_options *scripts, struct mh_worker_options *serving, bool *worn,
+                       struct mh_error *err) {
+  struct mh_worker_result result = {0};
+  mh_store *store = NULL;
+  mh_apps *apps = NULL;
+  mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, err);
+  if (!status) status = mh_apps_new(scripts, &apps, err);
+  if (!status && !*worn) mh_print_notice(cli, "serving the jobs of %s, until Ctrl-C or SIGTERM", cli->db);
+  if (!status) {
+    serving->evaluator = mh_apps_evaluator(apps, store);
+    status = mh_worker_serve(store, serving, &result, err);
+  }
+  *worn = !status && result.worn;
+  if (!status && !*worn) status = tell_pending(cli, store, err);
+  mh_apps_free(apps);
+  mh_store_close(store);
+  return status;
 }
 
 static int run(const struct mh_cli *cli, const struct mh_arguments *arguments) {
   const struct mh_option_value *own = arguments->own;
   struct mh_script_options scripts = mh_script_limits(&own[WORKER_UNSAFE], &own[WORKER_TIMEOUT], &own[WORKER_MEMORY]);
   const struct mh_script_telling telling = {cli, "migrating"};
-  mh_store *store = NULL;
-  mh_apps *apps = NULL;
+  struct mh_worker_show show = {.cli = cli};
   struct mh_error err;
+  mh_who_text who;
+  struct mh_worker_options serving = {.who = mh_who(who)};
+  mh_status status;
+  bool worn = false;
   mh_script_tell(&scripts, &telling);
-  mh_status status = mh_store_open(cli->db, MH_KV_WRITE, &store, &err);
-  if (!status) status = mh_apps_new(&scripts, &apps, &err);
-  if (!status) status = serve(cli, store, apps, &err);
-  mh_apps_free(apps);
-  mh_store_close(store);
+  serving.stop = mh_stop_on_signal(cli->quiet ? NULL : "stopping after the job at hand; press Ctrl-C again to kill");
+  mh_worker_show_begin(&show, &serving);
+  do status = serve(cli, &scripts, &serving, &worn, &err);
+  while (worn);
+  mh_worker_show_free(&show);
   return status ? mh_cli_fail(cli, &err) : MH_EXIT_OK;
 }
 

@@ -232,6 +232,25 @@ static void from_a_cursor(void **state) {
   assert_migrated(f, 0, 2);
 }
 
+/* Each run has a space for its log. A worker whose store has no more of them ends between two jobs; with the store opened anew
+ * it goes on. */
+static void worn(void **state) {
+  struct fixture *f = *state;
+  start(f, 2, (struct mh_carried_options){0});
+  f->options.spaces_least = mh_kv_spaces_left(mh_store_kv(f->store));
+  serve(f);
+  assert_true(f->result.worn);
+  assert_migrated(f, 0, 1);
+  assert_int_equal(count_pending(f), 1); /* of the second */
+  f->options.spaces_least = 0;
+  close_store(f);
+  open_store(f);
+  serve(f);
+  assert_false(f->result.worn);
+  assert_migrated(f, 0, 1);
+  assert_migrated(f, 1, 1);
+}
+
 /* ---- failing ---- */
 
 static mh_status fail_at_120(struct migrating *migrating, int64_t n, struct mh_error *err) {
@@ -747,6 +766,7 @@ int main(void) {
       TEST(a_series),
       TEST(one_batch),
       TEST(from_a_cursor),
+      TEST(worn),
       TEST(a_document_that_fails),
       TEST(a_document_that_cannot_read_a_file),
       TEST(a_script_that_is_gone),
