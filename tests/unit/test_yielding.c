@@ -121,7 +121,7 @@ static void with_helpers(void **state) {
     assert_int_equal(commits(f), before);
   }
   close_run(&going);
-  assert_true(second->evaluated > 0);
+  assert_true(f->evaluated + second->evaluated >= 1000); /* how they share them is for the machine to say */
   free(second);
   assert_in_range(yields, 30, 40);
   check_each_once(f, 1000);
