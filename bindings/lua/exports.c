@@ -91,6 +91,16 @@ static int refuse_single(lua_State *L, const char *call, int index, const char *
   return refuse_target(L, call, &err);
 }
 
+/* Pushes what the table at `index` has under that name, if it can be run, and the name. [-0,+(0|2),me] */
+static bool push_named(lua_State *L, int index, const char *name) {
+  lua_pushstring(L, name);
+  mh_lua_rawget(L, index);
+  bool found = is_runnable(L, -1);
+  if (found) lua_pushstring(L, name);
+  else lua_pop(L, 1);
+  return found;
+}
+
 void mh_lua_push_export(lua_State *L, const char *call, int index, const char *path, const char *export) {
   size_t count;
   if (is_runnable(L, index)) {
@@ -104,14 +114,12 @@ void mh_lua_push_export(lua_State *L, const char *call, int index, const char *p
     snprintf(what, sizeof what, "a %.60s", mh_lua_type_name(L, index));
     refuse_result(L, path, what);
   }
+  if (export && push_named(L, index, export)) return; /* a worker finds one for each job */
   const char **names = push_names(L, path, index, &count);
   if (count == 0) refuse_result(L, path, "a table without a migration or function");
   if (!export && count > 1) refuse_several(L, call, path, names);
-  const char *name = export ? export : names[0];
-  lua_pushstring(L, name);
-  mh_lua_rawget(L, index);
-  if (!is_runnable(L, -1)) refuse_export(L, call, index, path, export, names);
-  lua_pushstring(L, name);
+  if (export) refuse_export(L, call, index, path, export, names);
+  push_named(L, index, names[0]);
   lua_remove(L, -3); /* the names */
 }
 
