@@ -4,6 +4,7 @@
 #define RUNNING_H
 
 #include "ok.h"
+#include "../../core/control.h"
 #include "evaluating.h"
 #include "../../core/scheduler.h"
 #include "../../core/skipped.h"
@@ -240,6 +241,13 @@ static inline uint64_t count_watches(struct fixture *f) {
   uint64_t count = mh_txn_catalogue(txn)->watch_count;
   mh_txn_end(txn);
   return count;
+}
+
+static inline void ask_run(struct fixture *f, enum mh_run_request request) {
+  struct mh_run_record record;
+  bool found;
+  OK(mh_control_ask(f->store, "m", &(struct mh_control){.request = request}, &record, &found, &f->err));
+  assert_true(found && mh_run_is_live(record.state));
 }
 
 /* ---- fixture ---- */

@@ -770,20 +770,13 @@ static void canceled_while_it_runs(void **state) {
   check_numbers(f, 100, 1);
 }
 
-static void ask(struct fixture *f, enum mh_run_request request) {
-  struct mh_run_record record;
-  bool found;
-  OK(mh_control_ask(f->store, "m", &(struct mh_control){.request = request}, &record, &found, &f->err));
-  assert_true(found && mh_run_is_live(record.state));
-}
-
 static void paused(void **state) {
   struct fixture *f = *state;
   struct work work;
   fill(f, 100);
   start_one(f);
   OK(open_first(f, &work));
-  ask(f, MH_REQUEST_PAUSE);
+  ask_run(f, MH_REQUEST_PAUSE);
   OK(go(&work));
   for (int i = 0; i < 3; i++) {
     OK(go(&work));
@@ -791,12 +784,12 @@ static void paused(void **state) {
     struct rows rows = check_in_step(f);
     assert_true(rows.of[MH_JOB_SUCCESS] == 1 && rows.carrying == 1);
   }
-  ask(f, MH_REQUEST_RESUME);
+  ask_run(f, MH_REQUEST_RESUME);
   OK(go(&work));
   check_state(f, "m", MH_RUN_IN_PROGRESS);
-  ask(f, MH_REQUEST_PAUSE);
+  ask_run(f, MH_REQUEST_PAUSE);
   OK(go(&work));
-  ask(f, MH_REQUEST_CANCEL);
+  ask_run(f, MH_REQUEST_CANCEL);
   OK(go(&work));
   assert_int_equal(f->outcome, MH_RUN_WAS_CANCELED); /* by a commit without a batch */
   close_work(&work);

@@ -7,11 +7,6 @@
 
 /* ---- functions ---- */
 
-static mh_status insert_one(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
-  (void)f, (void)job;
-  return insert_n(txn, "docs", n, err);
-}
-
 /* Inserts n, and schedules itself until n is 0. */
 static mh_status chain(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
   (void)job;

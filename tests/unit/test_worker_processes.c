@@ -3,11 +3,6 @@
 
 enum { PLAIN = 7000, CHAINED = 3000 };
 
-static mh_status insert_one(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
-  (void)f, (void)job;
-  return insert_n(txn, "docs", n, err);
-}
-
 /* Inserts n, and schedules itself, down to PLAIN + 1. */
 static mh_status chain(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
   (void)job;

@@ -71,11 +71,6 @@ static void close_migration(void *self, const struct mh_migration *migration) {
     if (migration == &MIGRATIONS[i].migration) MIGRATIONS[i].open = false;
 }
 
-static mh_status insert_one(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
-  (void)f, (void)job;
-  return insert_n(txn, "docs", n, err);
-}
-
 static mh_status cancel_and_stop(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err);
 
 static const struct function FUNCTIONS[] = {{"insert", insert_one}, {"cancel and stop", cancel_and_stop}, {NULL, NULL}};

@@ -194,36 +194,29 @@ static void a_document_fails(void **state) {
   assert_int_equal(f->record.processed, 10);
 }
 
-static void ask(struct fixture *f, enum mh_run_request request) {
-  struct mh_run_record record;
-  bool found;
-  OK(mh_control_ask(f->store, "m", &(struct mh_control){.request = request}, &record, &found, &f->err));
-  assert_true(found && mh_run_is_live(record.state));
-}
-
 /* A paused run returns at once, however often it is called, without a commit; and goes on, or ends, as it is asked to. */
 static void paused(void **state) {
   struct fixture *f = *state;
   struct going going = {.options = {.batch_size = 10}};
   fill(f, 100);
   open_run(f, &going, 1000);
-  ask(f, MH_REQUEST_PAUSE);
+  ask_run(f, MH_REQUEST_PAUSE);
   assert_int_equal(go(&going), MH_RUN_YIELDED);
   assert_int_equal(f->record.state, MH_RUN_PAUSED);
   assert_int_equal(f->record.processed, 10); /* the batch at hand */
   uint64_t before = commits(f);
   for (int i = 0; i < 3; i++) assert_int_equal(go(&going), MH_RUN_YIELDED);
   assert_int_equal(commits(f), before);
-  ask(f, MH_REQUEST_RESUME);
-  ask(f, MH_REQUEST_PAUSE);
+  ask_run(f, MH_REQUEST_RESUME);
+  ask_run(f, MH_REQUEST_PAUSE);
   assert_int_equal(go(&going), MH_RUN_YIELDED);
   assert_int_equal(f->record.state, MH_RUN_PAUSED);
-  ask(f, MH_REQUEST_RESUME);
+  ask_run(f, MH_REQUEST_RESUME);
   assert_int_equal(go(&going), MH_RUN_YIELDED);
   assert_int_equal(f->record.state, MH_RUN_IN_PROGRESS);
-  ask(f, MH_REQUEST_PAUSE);
+  ask_run(f, MH_REQUEST_PAUSE);
   assert_int_equal(go(&going), MH_RUN_YIELDED);
-  ask(f, MH_REQUEST_CANCEL);
+  ask_run(f, MH_REQUEST_CANCEL);
   assert_int_equal(go(&going), MH_RUN_WAS_CANCELED);
   close_run(&going);
   assert_int_equal(state_now(f), MH_RUN_CANCELED);

@@ -82,6 +82,12 @@ static inline mh_status insert_n(mh_txn *txn, const char *table, int64_t n, stru
   return status;
 }
 
+/* A function. */
+static inline mh_status insert_one(struct fixture *f, mh_txn *txn, const struct mh_job *job, int64_t n, struct mh_error *err) {
+  (void)f, (void)job;
+  return insert_n(txn, "docs", n, err);
+}
+
 /* How many documents of docs have each n; how many there are. */
 static inline uint64_t count_docs(struct fixture *f, unsigned *times) {
   mh_txn *txn;
