@@ -72,17 +72,11 @@ mh_status mh_carried_records(mh_txn *txn, struct mh_run_record **out, size_t *co
 
 /* ---- starting ---- */
 
-/* The names of those that follow, a line each; those for which there is no room are left out. */
 static void note_next(struct mh_slice arguments, struct mh_run_record *record) {
   struct mh_carried_next next;
-  size_t used = 0;
-  for (uint32_t place = 0; mh_carried_next(arguments, place, &next); place++) {
-    if (used + 1 + next.name.size >= sizeof record->next) break;
-    if (used) record->next[used++] = '\n';
-    memcpy(record->next + used, next.name.data, next.name.size);
-    used += next.name.size;
-  }
-  record->next[used] = 0;
+  record->next[0] = 0;
+  for (uint32_t place = 0; mh_carried_next(arguments, place, &next); place++)
+    if (!mh_run_record_add_next(record, next.name)) return;
 }
 
 /* What remains of a run that starts over: whoever takes it up drops its watch then, and what it skipped. */

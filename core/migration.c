@@ -132,6 +132,17 @@ mh_status mh_run_record_put(mh_txn *txn, const struct mh_run_record *record, str
   return status;
 }
 
+/* ---- what follows it ---- */
+
+bool mh_run_record_add_next(struct mh_run_record *record, struct mh_slice name) {
+  size_t used = strlen(record->next);
+  if (used + (used > 0) + name.size >= sizeof record->next) return false;
+  if (used) record->next[used++] = '\n';
+  memcpy(record->next + used, name.data, name.size);
+  record->next[used + name.size] = 0;
+  return true;
+}
+
 /* ---- its end ---- */
 
 void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state) {

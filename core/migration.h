@@ -89,6 +89,8 @@ mh_status mh_run_record_parse(struct mh_slice name, struct mh_slice value, struc
 mh_status mh_run_record_write(mh_kv_txn *txn, const struct mh_run_record *record, struct mh_error *err);
 /* The same in a transaction that does not read it; its line of the history stays as it is. */
 mh_status mh_run_record_put(mh_txn *txn, const struct mh_run_record *record, struct mh_error *err);
+/* Adds a name to those that follow. false: there is no room for it. */
+bool mh_run_record_add_next(struct mh_run_record *record, struct mh_slice name);
 /* Moves it to a last state, now; write it then. */
 void mh_run_record_end(struct mh_run_record *record, enum mh_run_state state);
 /* The same to `failed`. `document_id`: of the document that failed, "" for none; `traceback`: "" for none. */
@@ -197,6 +199,9 @@ mh_status mh_migration_table(const struct mh_migration *migration, mh_store *sto
 mh_status mh_migration_range(const struct mh_migration *migration, mh_txn *txn, double now, struct mh_buffer *range,
                              uint64_t *documents, struct mh_error *err);
 
-enum { MH_BATCH_DOCUMENTS_MAX = 50000 };
+enum {
+  MH_BATCH_DOCUMENTS_MAX = 50000,
+  MH_ONE_BATCH_DOCUMENTS = 100 /* where only one batch is asked for, of no size: Convex's default (SPEC 5) */
+};
 
 #endif

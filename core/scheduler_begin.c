@@ -7,11 +7,9 @@
 
 #include <stdio.h>
 
-enum { ONE_BATCH_DOCUMENTS = 100 /* Convex's default batch */ };
-
 uint32_t mh_running_fixed_size(const struct mh_running *run) {
   uint32_t size = run->options->batch_size ? run->options->batch_size : run->migration->batch_size;
-  return size || !run->options->one_batch ? size : ONE_BATCH_DOCUMENTS;
+  return size || !run->options->one_batch ? size : MH_ONE_BATCH_DOCUMENTS;
 }
 
 /* A job that comes too late is to be looked at again: whoever carries the run on has another by now. */
@@ -132,15 +130,10 @@ static mh_status write_history(const struct mh_running *run, mh_kv_txn *kv, stru
   return status;
 }
 
-/* As many as there is room for. */
 static void note_next(const struct mh_run_options *options, struct mh_run_record *record) {
-  size_t used = 0;
-  for (size_t i = 0; i < options->next_count; i++) {
-    size_t size = strlen(options->next[i]) + (used > 0);
-    if (size >= sizeof record->next - used) break;
-    used += (size_t)snprintf(record->next + used, sizeof record->next - used, "%s%s", used ? "\n" : "", options->next[i]);
-  }
-  record->next[used] = 0;
+  record->next[0] = 0;
+  for (size_t i = 0; i < options->next_count; i++)
+    if (!mh_run_record_add_next(record, mh_slice_text(options->next[i]))) return;
 }
 
 /* Writes inProgress; paused where it was that, canceled where that was asked. */

@@ -11,19 +11,27 @@ enum {
  * conflict (DESIGN, the lock budget). */
 static const double SHORT_MS = 5;
 
-/* Stores what was evaluated if nobody came first. Takes the commit. */
-static mh_status store(mh_commit *commit, const mh_changeset *changes, struct mh_transacted *transacted,
-                       struct mh_error *err) {
+mh_status mh_transact_store(mh_commit *commit, const mh_changeset *changes, size_t *stored, uint64_t *held_ns,
+                            struct mh_error *err) {
   struct mh_lineage lineage = {0}; /* each is its own */
-  size_t admitted;
+  size_t admitted = 0;
+  *stored = 0;
   mh_status status = mh_commit_admit(commit, &lineage, changes, NULL, &admitted, err);
-  if (!status && admitted) status = mh_commit_apply(commit, &lineage, changes, 1, NULL, err);
+  if (!status && admitted) status = mh_commit_apply(commit, &lineage, changes, admitted, NULL, err);
   if (status || !admitted) {
     mh_commit_abort(commit);
     return status;
   }
-  status = mh_commit_finish(commit, NULL, &transacted->held_ns, err);
-  transacted->stored = !status;
+  status = mh_commit_finish(commit, NULL, held_ns, err);
+  if (!status) *stored = admitted;
+  return status;
+}
+
+static mh_status store(mh_commit *commit, const mh_changeset *changes, struct mh_transacted *transacted,
+                       struct mh_error *err) {
+  size_t stored;
+  mh_status status = mh_transact_store(commit, changes, &stored, &transacted->held_ns, err);
+  transacted->stored = stored > 0;
   return status;
 }
 

@@ -35,4 +35,9 @@ struct mh_transacted {
 mh_status mh_transact(mh_txn *txn, struct mh_transaction *transaction, _Atomic bool *stop,
                       struct mh_transacted *transacted, struct mh_error *err);
 
+/* What it stores with: of the marks of the changeset (one, if it has none) those before the first that others have disturbed
+ * since its snapshot. *stored: how many; 0: nothing was. *held_ns (may be NULL) as above, where something was. Takes the commit. */
+mh_status mh_transact_store(mh_commit *commit, const mh_changeset *changes, size_t *stored, uint64_t *held_ns,
+                            struct mh_error *err);
+
 #endif

@@ -1,11 +1,10 @@
 #include "worker_parts.h"
 
+#include "carried.h"
 #include "clock.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-enum { TEXT_BYTES = sizeof((struct mh_error){0}.place) + sizeof((struct mh_error){0}.message) + 2 };
 
 /* Whether an error of the evaluator says nothing of the job, so that it stays pending, or is evaluated again. */
 static bool is_no_failure(const struct mh_worker_attempt *attempt, mh_status status) {
@@ -28,9 +27,8 @@ mh_status mh_worker_evaluate(struct mh_worker_attempt *attempt, mh_txn *txn, str
   }
   mh_txn_changeset(txn)->document_bytes_max = 0; /* it counts what is rolled back, too, and the row's end has to fit */
   if (!attempt->failed) return mh_job_end(txn, &attempt->job, MH_JOB_SUCCESS, NULL, mh_epoch_ms(), err);
-  char text[TEXT_BYTES];
   mh_txn_rollback(txn, before);
-  return mh_job_end(txn, &attempt->job, MH_JOB_FAILED, mh_error_text(&attempt->cause, text, sizeof text), mh_epoch_ms(), err);
+  return mh_carried_fail_job(txn, &attempt->job, &attempt->cause, mh_epoch_ms(), err);
 }
 
 static mh_status evaluate(void *self, mh_txn *txn, struct mh_error *err) { return mh_worker_evaluate(self, txn, err); }
@@ -39,6 +37,7 @@ mh_status mh_worker_queue_scheduled(struct mh_worker *worker, struct mh_error *e
   struct mh_key *keys = NULL;
   size_t count = 0;
   mh_status status = mh_jobs_scheduled(worker->txn, &keys, &count, err);
+  if (!status) status = mh_txn_renew(worker->txn, NULL, err); /* what was not stored is not there then */
   for (size_t i = 0; !status && i < count; i++) status = mh_worker_queue(worker, &keys[i], err);
   free(keys);
   return status;

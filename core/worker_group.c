@@ -103,40 +103,29 @@ static mh_status gather(struct mh_worker *worker, struct group *group, struct mh
   }
 }
 
-/* Stores those that nobody has disturbed. Takes the commit. */
-static mh_status store(struct mh_worker *worker, struct group *group, mh_commit *commit, struct mh_error *err) {
-  const mh_changeset *changes = mh_txn_changeset(worker->txn);
-  struct mh_lineage lineage = {0}; /* each is its own */
-  size_t admitted = 0;
-  mh_status status = mh_commit_admit(commit, &lineage, changes, NULL, &admitted, err);
-  if (!status && admitted) status = mh_commit_apply(commit, &lineage, changes, admitted, NULL, err);
-  if (status || !admitted) {
-    mh_commit_abort(commit);
-    return status;
-  }
-  status = mh_commit_finish(commit, NULL, NULL, err);
-  if (!status) group->stored = admitted;
-  return status;
-}
-
 static mh_status store_beside_others(struct mh_worker *worker, struct group *group, struct mh_error *err) {
   mh_commit *commit = NULL;
+  const mh_changeset *changes = mh_txn_changeset(worker->txn);
   if (!group->marked) return MH_OK;
-  mh_status status = mh_commit_begin(worker->store, mh_changeset_tables(mh_txn_changeset(worker->txn)), &commit, err);
-  return status ? status : store(worker, group, commit, err);
+  mh_status status = mh_commit_begin(worker->store, mh_changeset_tables(changes), &commit, err);
+  return status ? status : mh_transact_store(commit, changes, &group->stored, NULL, err);
 }
 
 /* Evaluates them once more while holding the lock: nobody comes first. Where they make tables nothing is stored: their spaces
  * come before the lock. */
 static mh_status store_under_lock(struct mh_worker *worker, struct group *group, struct mh_error *err) {
   mh_commit *commit = NULL;
+  const mh_changeset *changes = mh_txn_changeset(worker->txn);
   size_t wanted = group->marked;
+  bool over = false;
   group->marked = 0;
   group->passed = false;
   mh_status status = mh_commit_begin(worker->store, 0, &commit, err);
   if (!status) status = mh_txn_renew(worker->txn, NULL, err);
-  for (bool over = false; !status && !over && !group->passed && group->marked < wanted;) status = evaluate_next(worker, group, true, &over, err);
-  if (!status && group->marked && !mh_changeset_tables(mh_txn_changeset(worker->txn))) return store(worker, group, commit, err);
+  while (!status && !over && !group->passed && group->marked < wanted)
+    status = evaluate_next(worker, group, true, &over, err);
+  if (!status && group->marked && !mh_changeset_tables(changes))
+    return mh_transact_store(commit, changes, &group->stored, NULL, err);
   mh_commit_abort(commit);
   return status;
 }
@@ -155,14 +144,9 @@ static mh_status report(struct mh_worker *worker, const struct group *group, str
 
 /* With options->only: what was scheduled, and of the group what was not stored. */
 static mh_status queue_rest(struct mh_worker *worker, const struct group *group, size_t from, struct mh_error *err) {
-  struct mh_key *keys = NULL;
-  size_t count = 0;
   if (!worker->options->only) return MH_OK;
-  mh_status status = group->stored ? mh_jobs_scheduled(worker->txn, &keys, &count, err) : MH_OK;
-  if (!status) status = mh_txn_renew(worker->txn, NULL, err); /* those of what was not stored are not there then */
-  for (size_t i = 0; !status && i < count; i++) status = mh_worker_queue(worker, &keys[i], err);
+  mh_status status = mh_worker_queue_scheduled(worker, err);
   for (size_t i = from; !status && i < group->taken; i++) status = mh_worker_queue(worker, &worker->attempts[i].key, err);
-  free(keys);
   return status;
 }
 

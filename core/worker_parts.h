@@ -80,7 +80,7 @@ mh_status mh_worker_evaluate(struct mh_worker_attempt *attempt, mh_txn *txn, str
  * evaluated in. */
 mh_status mh_worker_report_attempt(struct mh_worker *worker, const struct mh_worker_attempt *attempt, struct mh_slice output,
                                    struct mh_error *err);
-/* Adds what the transaction has scheduled to the queue. */
+/* Adds what the transaction has scheduled, and stored, to the queue. Renews it. */
 mh_status mh_worker_queue_scheduled(struct mh_worker *worker, struct mh_error *err);
 /* Runs the job of that key, whose lock is held, if it is pending by now; with options->only, adds what it scheduled to the
  * queue. */

@@ -38,13 +38,6 @@ bool mh_is_script(const char *operand) {
   return (size >= 4 && strcmp(operand + size - 4, ".lua") == 0) || strstr(operand, ".lua:");
 }
 
-size_t mh_script_file_size(const char *target) {
-  static const char mark[] = ".lua:";
-  size_t size = strlen(target);
-  for (const char *at = target; (at = strstr(at, mark)); at++) size = (size_t)(at - target) + strlen(mark) - 1;
-  return size;
-}
-
 int mh_command_unknown(const struct mh_cli *cli, const char *name) {
   struct mh_error err;
   char script[4096];

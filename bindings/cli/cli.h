@@ -51,8 +51,6 @@ int mh_command_unknown(const struct mh_cli *cli, const char *name);
 
 /* Whether `operand` names a script: it ends in ".lua", or has ".lua:" in it. */
 bool mh_is_script(const char *operand);
-/* The bytes of the file in SCRIPT.lua:EXPORT; all of them where there is no export. */
-size_t mh_script_file_size(const char *target);
 
 /* Prints the error and returns the exit status that goes with it. */
 int mh_cli_fail(const struct mh_cli *cli, const struct mh_error *err);

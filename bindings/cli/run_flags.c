@@ -6,7 +6,6 @@
 #include <sched.h>
 
 enum {
-  ONE_BATCH_DOCUMENTS = 100,                /* SPEC 5: of --one-batch where no size is given */
   THREADS_DEFAULT_MAX = 16,                 /* beyond, the one committer is what a run waits for */
   THREADS_MAX = 64
 };
@@ -177,7 +176,7 @@ struct mh_script_options mh_run_flags_script(const struct mh_option_value *own) 
 struct mh_preview_options mh_run_flags_preview(const struct mh_option_value *own,
                                                const struct mh_migration *migration) {
   uint64_t batch = own[MH_FLAG_BATCH_SIZE].given ? (uint64_t)own[MH_FLAG_BATCH_SIZE].number : migration->batch_size;
-  if (!batch) batch = ONE_BATCH_DOCUMENTS;
+  if (!batch) batch = MH_ONE_BATCH_DOCUMENTS;
   return (struct mh_preview_options){
       .limit = own[MH_FLAG_ONE_BATCH].given ? batch : (uint64_t)own[MH_FLAG_LIMIT].number,
       .id = own[MH_FLAG_ID].text,

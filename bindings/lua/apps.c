@@ -3,6 +3,7 @@
 #include "../../core/clock.h"
 #include "evaluator.h"
 #include "host.h"
+#include "migrations.h"
 #include "script.h"
 
 #include <lauxlib.h>
@@ -183,11 +184,10 @@ static mh_status evaluate_request(struct request *request, mh_txn *txn, struct m
 /* Splits "scripts/x.lua:export", and finds the app it is of and the reference to it. */
 static mh_status find_target(mh_apps *apps, const char *target, struct app **out, char *name, size_t size,
                              struct mh_error *err) {
-  static const char mark[] = ".lua:";
   struct app *app = NULL;
-  const char *export = NULL;
-  for (const char *at = target; (at = strstr(at, mark)); at++) export = at + strlen(mark);
-  char *path = export ? strndup(target, (size_t)(export - 1 - target)) : strdup(target);
+  size_t file_size = mh_script_file_size(target);
+  const char *export = target[file_size] ? target + file_size + 1 : NULL;
+  char *path = strndup(target, file_size);
   if (!path) return mh_fail_nomem(err);
   mh_status status = open_app(apps, NULL, &app, err);
   if (!status) {

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 enum { ERRANDS_MAX = 1000 /* of a transaction: each has it evaluated again, so more is a loop without end */ };
-enum { ONE_BATCH_DOCUMENTS = 100 /* SPEC 5 */ };
 
 struct mh_lua_errand {
   enum mh_lua_errand_kind kind;
@@ -223,7 +222,7 @@ static mh_status write_tried(const struct work *work, struct mh_error *err) {
 static mh_status try_out(struct work *work, struct mh_error *err) {
   const struct mh_run_arguments *arguments = &work->errand->arguments;
   uint64_t batch = arguments->batch_size ? arguments->batch_size : work->migration->batch_size;
-  const struct mh_preview_options options = {.limit = !arguments->one_batch ? 0 : batch ? batch : ONE_BATCH_DOCUMENTS,
+  const struct mh_preview_options options = {.limit = !arguments->one_batch ? 0 : batch ? batch : MH_ONE_BATCH_DOCUMENTS,
                                              .stop = work->stop,
                                              .self = work,
                                              .on_document = on_document,

@@ -82,19 +82,24 @@ static mh_status open_state(mh_script *script, struct mh_error *err) {
   return mh_lua_host_open(&script->host, on_hang, script, err);
 }
 
+size_t mh_script_file_size(const char *target) {
+  static const char mark[] = ".lua:";
+  size_t size = strlen(target);
+  for (const char *at = target; (at = strstr(at, mark)); at++) size = (size_t)(at - target) + strlen(mark) - 1;
+  return size;
+}
+
 /* Splits "scripts/x.lua:export". */
 static mh_status take_target(mh_script *script, const char *target, struct mh_error *err) {
-  static const char mark[] = ".lua:";
-  char *export = NULL;
+  size_t size = mh_script_file_size(target);
   script->target = strdup(target);
   script->path = strdup(target);
   if (!script->target || !script->path || asprintf(&script->command, PROGRAM "%s", target) < 0)
     return mh_fail_nomem(err);
-  for (char *at = script->path; (at = strstr(at, mark)); at++) export = at + strlen(mark);
-  if (!export) return MH_OK;
-  if (!*export) return mh_fail(err, MH_USAGE, "\"%s\" ends with a colon: name an export behind it", target);
-  export[-1] = 0;
-  script->export = export;
+  if (!target[size]) return MH_OK;
+  if (!target[size + 1]) return mh_fail(err, MH_USAGE, "\"%s\" ends with a colon: name an export behind it", target);
+  script->path[size] = 0;
+  script->export = script->path + size + 1;
   return MH_OK;
 }
 

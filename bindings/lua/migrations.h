@@ -39,6 +39,8 @@ enum {
   MH_SCRIPT_RETURNS_MUTATION = -3
 };
 
+/* The bytes of the file in "scripts/x.lua:export"; all of them where there is no colon behind a .lua. */
+size_t mh_script_file_size(const char *target);
 /* `target` is "scripts/x.lua", or "scripts/x.lua:export" for one of several that the script returns: a migration, or a
  * runner with its series. While nothing is evaluated, what the script prints goes to standard error.
  *   MH_USAGE    the script returns several (they are listed), or none of that name (with the nearest)

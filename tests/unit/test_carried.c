@@ -270,16 +270,20 @@ static void a_batch_a_job(void **state) {
 }
 
 /* Without yielding it goes on beside its commits, and the rows with it. */
-static void at_full_speed(void **state) {
-  struct fixture *f = *state;
+static void run_at_full_speed(struct fixture *f) {
   struct work work;
-  fill(f, 1000);
   start_one(f);
   OK(open_first(f, &work));
   work.options.yield = NULL;
   OK(go(&work));
   assert_int_equal(f->outcome, MH_RUN_DONE);
   close_work(&work);
+}
+
+static void at_full_speed(void **state) {
+  struct fixture *f = *state;
+  fill(f, 1000);
+  run_at_full_speed(f);
   assert_int_equal(check_in_step(f).of[MH_JOB_SUCCESS], 101);
   check_numbers(f, 1000, 1);
 }
@@ -812,15 +816,9 @@ static mh_status schedule_one(struct fixture *f, const struct mh_table *table, c
 
 static void jobs_of_its_own(void **state) {
   struct fixture *f = *state;
-  struct work work;
   fill(f, 300);
   f->function = schedule_one;
-  start_one(f);
-  OK(open_first(f, &work));
-  work.options.yield = NULL;
-  OK(go(&work));
-  assert_int_equal(f->outcome, MH_RUN_DONE);
-  close_work(&work);
+  run_at_full_speed(f);
   assert_int_equal(check_in_step(f).of[MH_JOB_PENDING], 300);
   check_numbers(f, 300, 1);
   assert_true(atomic_load(&f->evaluated) > 300); /* what was evaluated beside the roll had not seen it */
